@@ -72,23 +72,20 @@ DEFINE_CLEANUP(DIR *, closedir);
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
-#ifndef MIN
-#define MIN(a, b)                                                                                                                  \
+/* Each use gets names of its own, so that these can be nested without shadowing. */
+#define CLEANUP_JOIN_(a, b) a##b
+#define CLEANUP_JOIN(a, b) CLEANUP_JOIN_(a, b)
+#define CLEANUP_CHOOSE(a, b, operator, name_a, name_b)                                                                             \
         ({                                                                                                                         \
-                __typeof__(a) min_a_ = (a);                                                                                        \
-                __typeof__(b) min_b_ = (b);                                                                                        \
-                min_a_ < min_b_ ? min_a_ : min_b_;                                                                                 \
+                __typeof__(a) name_a = (a);                                                                                        \
+                __typeof__(b) name_b = (b);                                                                                        \
+                name_a operator name_b ? name_a : name_b;                                                                          \
         })
-#endif
 
-#ifndef MAX
-#define MAX(a, b)                                                                                                                  \
-        ({                                                                                                                         \
-                __typeof__(a) max_a_ = (a);                                                                                        \
-                __typeof__(b) max_b_ = (b);                                                                                        \
-                max_a_ > max_b_ ? max_a_ : max_b_;                                                                                 \
-        })
-#endif
+#undef MIN
+#undef MAX
+#define MIN(a, b) CLEANUP_CHOOSE(a, b, <, CLEANUP_JOIN(min_a_, __COUNTER__), CLEANUP_JOIN(min_b_, __COUNTER__))
+#define MAX(a, b) CLEANUP_CHOOSE(a, b, >, CLEANUP_JOIN(max_a_, __COUNTER__), CLEANUP_JOIN(max_b_, __COUNTER__))
 
 /* The object of `type` whose embedded `member` is at `pointer`. */
 #define container_of(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))

@@ -50,5 +50,5 @@ void clock_facts_read(struct clock_facts *facts, const char *flag_path);
 /* Reads and decides. newest_seen_ms from the store; build date is the one of this build. */
 enum clock_credible clock_credible_check(int64_t wall_ms, int64_t newest_seen_ms, const char *flag_path);
 
-/* Date of this build, or GATEWAYD_BUILD_EPOCH (seconds; set from SOURCE_DATE_EPOCH by the build). */
+/* Date of this build: GATEWAYD_BUILD_EPOCH in seconds, which CMake sets from SOURCE_DATE_EPOCH or the time of configuring. */
 int64_t clock_build_ms(void);

@@ -93,6 +93,7 @@ bool json_members_check(const struct json *json, const char *const *allowed, siz
 
 struct json *json_new_object(void);
 struct json *json_new_array(void);
+/* Text that is not UTF-8 or holds a NUL is stored as str_escape() shows it, so that every text can be written. */
 struct json *json_new_string(const char *text);
 struct json *json_new_string_n(const char *text, size_t size);
 struct json *json_new_int(int64_t value);

@@ -79,7 +79,7 @@ bool str_is_driver_name(const char *text);
 bool str_is_device_id(const char *text);
 /* 1..47 of [a-z0-9-], beginning with a letter: name of an error. */
 bool str_is_error_name(const char *text);
-/* [A-Za-z0-9_.,@/+-]{1,64}: hardware name such as acme,sensor-r2 or nrf52840dk/nrf52840. */
+/* [A-Za-z0-9_.,@/+-]{1,63}: hardware name such as acme,sensor-r2 or nrf52840dk/nrf52840. */
 bool str_is_model(const char *text);
 
 /*
