@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/mcuboot/signature.h"
+
+#include <stdlib.h>
+
+#include <openssl/err.h>
+#include <openssl/rsa.h>
+
+#include "common/mcuboot/sample_keys.h"
+
+struct bytes {
+        const uint8_t *data;
+        size_t size;
+};
+
+const char *mcuboot_signature_kind_name(uint16_t type) {
+        switch (type) {
+        case MCUBOOT_TLV_RSA2048_PSS:
+                return "rsa-2048";
+        case MCUBOOT_TLV_RSA3072_PSS:
+                return "rsa-3072";
+        case MCUBOOT_TLV_ECDSA:
+                return "ecdsa";
+        case MCUBOOT_TLV_ECDSA224:
+                return "ecdsa-p224 (retired)";
+        case MCUBOOT_TLV_ED25519:
+                return "ed25519";
+        }
+        return "unknown";
+}
+
+static bool kind_fits(const struct mcuboot_key *key, uint16_t type) {
+        switch (key->kind) {
+        case MCUBOOT_KEY_ED25519:
+                return type == MCUBOOT_TLV_ED25519;
+        case MCUBOOT_KEY_P256:
+        case MCUBOOT_KEY_P384:
+                return type == MCUBOOT_TLV_ECDSA;
+        case MCUBOOT_KEY_RSA2048:
+                return type == MCUBOOT_TLV_RSA2048_PSS;
+        case MCUBOOT_KEY_RSA3072:
+                return type == MCUBOOT_TLV_RSA3072_PSS;
+        }
+        return false;
+}
+
+static bool ed25519_verify(EVP_PKEY *key, struct bytes signature, struct bytes message) {
+        EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+        bool fits = ctx && EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, key) == 1 &&
+                    EVP_DigestVerify(ctx, signature.data, signature.size, message.data, message.size) == 1;
+        EVP_MD_CTX_free(ctx);
+        ERR_clear_error();
+        return fits;
+}
+
+/* PSS as MCUboot verifies it: SHA-256 for both, 32 bytes of salt. */
+static bool pss_setup(EVP_PKEY_CTX *ctx) {
+        return EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PSS_PADDING) > 0 && EVP_PKEY_CTX_set_signature_md(ctx, EVP_sha256()) > 0 &&
+               EVP_PKEY_CTX_set_rsa_mgf1_md(ctx, EVP_sha256()) > 0 && EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, 32) > 0;
+}
+
+static bool digest_verify(EVP_PKEY *key, struct bytes signature, struct bytes digest) {
+        EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, key, NULL);
+        bool fits = ctx && EVP_PKEY_verify_init(ctx) == 1 && (!EVP_PKEY_is_a(key, "RSA") || pss_setup(ctx)) &&
+                    EVP_PKEY_verify(ctx, signature.data, signature.size, digest.data, digest.size) == 1;
+        EVP_PKEY_CTX_free(ctx);
+        ERR_clear_error();
+        return fits;
+}
+
+/* Old imgtool padded ECDSA signatures with zeros to a fixed length: only what the DER sequence says counts. */
+static struct bytes signature_bytes(const struct mcuboot_signature *signature) {
+        struct bytes bytes = { signature->bytes, signature->size };
+        if (signature->type == MCUBOOT_TLV_ECDSA && bytes.size > 2 && bytes.data[1] < 0x80 && bytes.data[1] + 2u < bytes.size)
+                bytes.size = bytes.data[1] + 2u;
+        return bytes;
+}
+
+static bool signature_fits(const struct mcuboot_key *key, const struct mcuboot_signature *signature, struct bytes message) {
+        struct bytes bytes = signature_bytes(signature);
+        if (!kind_fits(key, signature->type))
+                return false;
+        if (key->kind == MCUBOOT_KEY_ED25519)
+                return ed25519_verify(key->key, bytes, message);
+        return digest_verify(key->key, bytes, message);
+}
+
+/* What is signed: the hash, or with a pure signature the bytes that the hash is made of. *ret_owned is the caller's to free. */
+static int message_get(const struct source *source, const struct mcuboot_header *header, const struct mcuboot_tlvs *tlvs, uint8_t **ret_owned,
+                       struct gw_error *err) {
+        uint64_t size = (uint64_t) header->header_size + header->body_size + header->protected_size;
+        _cleanup_free_ uint8_t *data = NULL;
+        int r;
+        if (!tlvs->pure)
+                return 0;
+        if (size > MCUBOOT_PURE_MAX)
+                return refuse(err, "image-too-large", "an image with a pure signature may have %u bytes, this has %llu", MCUBOOT_PURE_MAX,
+                              (unsigned long long) size);
+        data = malloc((size_t) size);
+        r = data ? source_read(source, 0, data, (size_t) size) : -ENOMEM;
+        if (r < 0)
+                return source_failed(err, r, "reading the signed bytes");
+        *ret_owned = TAKE_PTR(data);
+        return 0;
+}
+
+/* A signature that does not say by which key (some builds leave it out) may be by any of that kind. */
+static const struct mcuboot_key *key_try_all(const struct mcuboot_keys *keys, const struct mcuboot_signature *signature, struct bytes message) {
+        for (size_t i = 0; i < keys->n_keys; i++)
+                if (signature_fits(&keys->keys[i], signature, message))
+                        return &keys->keys[i];
+        return NULL;
+}
+
+static void verdict_verified(struct mcuboot_verdict *verdict, const struct mcuboot_signature *signature, const struct mcuboot_key *key) {
+        verdict->trust = MCUBOOT_TRUST_VERIFIED;
+        verdict->signature = signature;
+        verdict->key_name = key->name;
+}
+
+static int signature_check(const struct mcuboot_signature *signature, const struct mcuboot_keys *keys, struct bytes message,
+                           struct mcuboot_verdict *verdict, struct gw_error *err) {
+        const struct mcuboot_key *key = NULL;
+        if (!verdict->sample_key)
+                verdict->sample_key = mcuboot_sample_key_name(signature->key_hash, signature->key_hash_size);
+        if (signature->key_hash_size) {
+                key = mcuboot_keys_find(keys, signature->key_hash, signature->key_hash_size);
+                if (key && !signature_fits(key, signature, message))
+                        return refuse(err, "image-signature-invalid", "the %s signature does not fit key %s",
+                                      mcuboot_signature_kind_name(signature->type), key->name);
+        } else {
+                key = key_try_all(keys, signature, message);
+        }
+        if (key) {
+                verdict_verified(verdict, signature, key);
+        } else if (verdict->trust == MCUBOOT_TRUST_UNSIGNED) {
+                verdict->trust = MCUBOOT_TRUST_KEY_UNKNOWN;
+                verdict->signature = signature;
+        }
+        return 0;
+}
+
+int mcuboot_signatures_check(const struct source *source, const struct mcuboot_header *header, const struct mcuboot_tlvs *tlvs,
+                             const struct mcuboot_keys *keys, struct mcuboot_verdict *ret_verdict, struct gw_error *err) {
+        struct mcuboot_verdict verdict = {};
+        struct bytes message = { tlvs->hash, tlvs->hash_size };
+        _cleanup_free_ uint8_t *whole = NULL;
+        int r = 0;
+        if (tlvs->n_signatures && keys->n_keys)
+                r = message_get(source, header, tlvs, &whole, err);
+        if (r < 0)
+                return r;
+        if (whole)
+                message = (struct bytes){ whole, (size_t) header->header_size + header->body_size + header->protected_size };
+        for (size_t i = 0; i < tlvs->n_signatures; i++) {
+                r = signature_check(&tlvs->signatures[i], keys, message, &verdict, err);
+                if (r < 0)
+                        return r;
+        }
+        *ret_verdict = verdict;
+        return 0;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Holds the signatures of an image against the configured public keys. A signature that names a configured key and does not fit
+ * is always refused; what becomes of images without a signature, or by a key that nobody configured, is the caller's policy
+ * (gw_format_options.require_signature).
+ */
+
+#include "common/mcuboot/keys.h"
+#include "common/mcuboot/tlv.h"
+
+#define MCUBOOT_PURE_MAX (8u << 20) /* bytes of an image with a pure signature, which OpenSSL wants in one piece */
+
+enum mcuboot_trust {
+        MCUBOOT_TRUST_UNSIGNED,    /* no signature */
+        MCUBOOT_TRUST_KEY_UNKNOWN, /* signed, by a key that is not configured: not checked */
+        MCUBOOT_TRUST_VERIFIED,
+};
+
+struct mcuboot_verdict {
+        enum mcuboot_trust trust;
+        const struct mcuboot_signature *signature; /* the one the verdict is about; lent from the entries */
+        const char *key_name;                      /* of the configured key; lent; NULL unless verified */
+        const char *sample_key;                    /* name of the published sample key that one of the signatures is made with */
+};
+
+/* image-signature-invalid, image-too-large (pure signatures): -EBADMSG; others when the file cannot be read. */
+int mcuboot_signatures_check(const struct source *source, const struct mcuboot_header *header, const struct mcuboot_tlvs *tlvs,
+                             const struct mcuboot_keys *keys, struct mcuboot_verdict *ret_verdict, struct gw_error *err);
+
+/* "ed25519", "rsa-2048", ... */
+const char *mcuboot_signature_kind_name(uint16_t type);
