@@ -44,7 +44,6 @@ struct http_request {
         const void *body;
         size_t body_size;
         uint64_t range_from;               /* first byte wanted (If-Range: the caller's, in `headers`) */
-        uint64_t body_max;                 /* bytes of the response's body, 0 = no limit */
         uint64_t rate_bytes_s;             /* 0 = no limit */
         int64_t connect_timeout_ms;        /* name, connection and TLS; 0 = default */
         int64_t stall_timeout_ms;          /* no byte for so long; 0 = default */
@@ -88,9 +87,10 @@ struct http_handler {
 };
 
 /*
- * Errors of done: url-invalid, redirect-refused, address-not-allowed, name-not-resolved, connection-refused, connect-timeout,
- * transfer-stalled, transfer-timeout, connection-lost, response-too-large, response-invalid, peer-certificate-expired,
- * peer-certificate-not-yet-valid, peer-certificate-untrusted, peer-certificate-wrong-host, tls-failed, tls-file-unusable, http-failed.
+ * Errors of done: url-invalid, redirect-refused, target-address-refused, host-unresolvable, connection-refused, network-unreachable
+ * (also: no connection in time), download-timeout (stalled, or total_timeout_ms), download-interrupted, protocol-error,
+ * peer-certificate-{expired,not-yet-valid,untrusted,wrong-host,revoked,invalid}, client-certificate-refused, tls-handshake-failed,
+ * ca-unreadable, credentials-unreadable (the client's certificate), out-of-memory.
  *
  * -EINVAL (no or a too long URL, a line break in a header), -ENOMEM: nothing was started.
  */

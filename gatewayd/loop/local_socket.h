@@ -39,19 +39,19 @@ struct local_connection_handler {
         void (*line)(void *ctx, char *line, size_t size, int *fd);
         /* NULL or: all that was sent has left for the kernel. Comes only after something had to be queued. */
         void (*drained)(void *ctx);
-        /* The last callback, not after local_connection_close(). err: connection-closed (by the peer), line-too-long, slow-reader,
-         * connection-failed. */
-        void (*closed)(void *ctx, const struct gw_error *err);
+        /* The last callback, not after local_connection_close(). why: 0 the peer closed it, or local_connection_finish() is through;
+         * -EMSGSIZE it sent too long a line; -ENOBUFS it does not read what is sent; else what the socket says. */
+        void (*closed)(void *ctx, int why);
 };
 
 struct local_connection_limits {
         size_t line_max;   /* bytes without '\n' */
-        size_t output_max; /* unsent bytes before the connection is closed as slow-reader; above half of it nothing is read */
+        size_t output_max; /* unsent bytes before the connection is closed with -ENOBUFS; above half of it nothing is read */
 };
 
 /*
  * Sends `size` bytes and a '\n'; the bytes hold no '\n' themselves. Copies, and queues what the kernel does not take. 0; -EPIPE
- * after the end; -ENOBUFS beyond output_max: then `closed` follows with slow-reader; -ENOMEM. Never calls back from inside.
+ * after the end; -ENOBUFS beyond output_max: then `closed` follows, too; -ENOMEM. Never calls back from inside.
  */
 int local_connection_send(struct local_connection *connection, const char *line, size_t size);
 /* The same with a descriptor, which stays the caller's. -EBUSY while another one is still queued. */
@@ -64,7 +64,7 @@ bool local_peer_in_group(const struct local_peer *peer, gid_t gid);
 
 /* Ends it now, the handle is invalid, no callback comes. What the kernel has taken is still delivered, what is queued is not. */
 void local_connection_close(struct local_connection *connection); /* NULL is fine */
-/* Ends it when everything queued has left; nothing more is read, `closed` comes with connection-closed. */
+/* Ends it when everything queued has left; nothing more is read, then `closed` comes with 0. */
 void local_connection_finish(struct local_connection *connection);
 
 struct local_server_options {
@@ -82,13 +82,13 @@ struct local_server_handler {
                         void **ret_ctx);
 };
 
-/* Err: socket-busy (another process serves it), socket-group (no such group), socket-path, socket-failed. */
+/* Err: socket-unusable (the text says why; -EADDRINUSE: another process serves it), group-unknown. */
 int local_server_new(struct loop *loop, const struct local_server_options *options, const struct local_server_handler *handler,
                      void *ctx, struct local_server **ret_server, struct gw_error *err);
 /* Stops listening and unlinks the path. Connections live on, they are their owner's. NULL is fine. */
 void local_server_free(struct local_server *server);
 
-/* The client's half: connected when it returns. Err: socket-absent (-ENOENT, -ECONNREFUSED: no daemon), socket-permission, socket-failed. */
+/* The client's half: connected when it returns. Err: daemon-not-running, permission-denied (-EACCES). */
 int local_socket_connect(struct loop *loop, const char *path, const struct local_connection_limits *limits,
                          const struct local_connection_handler *handler, void *ctx, struct local_connection **ret_connection,
                          struct gw_error *err);

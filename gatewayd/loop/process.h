@@ -19,7 +19,7 @@ struct process;
 /*
  * Everything in options is copied; keep_fd stays the caller's. The handler's functions may be NULL but for `exited`; of standard
  * error, too, at most output_max bytes are delivered, the rest is dropped. The handle is invalid when `exited` begins.
- * -EINVAL (argv[0] not absolute), -ENOENT, -EACCES and what else fork() and execve() say, with err `program-not-started`.
+ * -EINVAL (argv[0] not absolute), -ENOENT, -EACCES (err: exec-not-found) and what else fork() and execve() say (exec-start-failed).
  */
 int process_start(struct loop *loop, const struct gw_process_options *options, const struct gw_process_handler *handler, void *ctx,
                   struct process **ret_process, struct gw_error *err);

@@ -19,8 +19,8 @@
 
 /*
  * -EINVAL: no path, or a rate outside SERIAL_BAUD_MIN..MAX. -ENOMEM. All else comes by `closed`: port-absent, port-busy,
- * port-permission, port-not-a-tty, port-settings (rate or flow control that the driver cannot make), port-failed; after `opened`
- * link-lost (unplugged). send() refuses with -EMSGSIZE what is longer than the whole queue.
+ * port-permission, port-not-a-tty, port-setting-refused (rate or flow control that the driver cannot make), link-open-failed; after
+ * `opened` link-lost (unplugged). send() refuses with -EMSGSIZE what is longer than the whole queue.
  */
 int serial_link_open(struct loop *loop, const struct gw_serial_options *options, const struct gw_link_handler *handler, void *ctx,
                      struct gw_link **ret_link);

@@ -19,7 +19,7 @@
 
 /*
  * -EINVAL: the address is not "host:port", "[v6]:port" (with %scope where it is link-local), or max_datagram is above
- * UDP_DATAGRAM_MAX. -ENOMEM. All else comes by `closed`: name-not-resolved, network-unreachable, socket-failed.
+ * UDP_DATAGRAM_MAX. -ENOMEM. All else comes by `closed`: address-unresolvable, peer-unreachable, link-open-failed.
  * send() on this link: a datagram that the kernel cannot send now (no route, peer's port closed) counts as lost on the way.
  */
 int udp_link_open(struct loop *loop, const struct gw_udp_options *options, const struct gw_link_handler *handler, void *ctx,
