@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SMP devices with MCUboot's behaviour, for people without hardware."""
