@@ -51,9 +51,9 @@ int mcuboot_header_parse(const uint8_t *bytes, size_t size, struct mcuboot_heade
         if (header.flags & (MCUBOOT_RAM_LOAD | MCUBOOT_ROM_FIXED))
                 header.load_address = source_get32(bytes + 4);
         if (header.header_size < MCUBOOT_HEADER_SIZE)
-                return refuse(err, "image-header-invalid", "header size %u, at least %u is expected", header.header_size, MCUBOOT_HEADER_SIZE);
+                return refuse(err, "image-malformed", "header size %u, at least %u is expected", header.header_size, MCUBOOT_HEADER_SIZE);
         if (header.body_size == 0)
-                return refuse(err, "image-header-invalid", "an image without a body");
+                return refuse(err, "image-malformed", "an image without a body");
         *ret_header = header;
         return 0;
 }

@@ -40,7 +40,7 @@ struct mcuboot_header {
         struct mcuboot_version version;
 };
 
-/* not-mcuboot, or image-header-invalid: -EBADMSG. `size` is what there is, at least 0. */
+/* not-mcuboot, or image-malformed: -EBADMSG. `size` is what there is, at least 0. */
 int mcuboot_header_parse(const uint8_t *bytes, size_t size, struct mcuboot_header *ret_header, struct gw_error *err);
 
 static inline bool mcuboot_header_encrypted(const struct mcuboot_header *header) {

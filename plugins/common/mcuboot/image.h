@@ -30,12 +30,13 @@ struct mcuboot_image {
         uint64_t padding_size;
         uint8_t sha256[32];       /* of those `size` bytes */
         bool hash_checked;        /* false: the body is encrypted, the hash is of the plain one */
-        struct mcuboot_verdict verdict; /* its `signature` points into `tlvs` of this very struct: not copyable */
+        uint32_t reset_vector;    /* where the code begins, by the vector table of a Cortex-M; 0 = there is none to be seen */
+        struct mcuboot_verdict verdict; /* key_name lent from the options */
 };
 
 /*
  * Reads the image at the start of `source` with the policy of `options` (NULL: no keys). Names: not-mcuboot, image-truncated,
- * image-too-large, image-header-invalid, image-tlv-invalid, image-hash-missing, image-hash-mismatch, image-trailing-data,
+ * file-too-large, image-malformed, image-encrypted-key-missing, image-hash-missing, image-hash-mismatch, image-trailing-data,
  * image-signature-missing, image-signature-invalid, image-key-unknown, image-key-invalid.
  */
 int mcuboot_image_read(const struct source *source, const struct gw_format_options *options, struct mcuboot_image *ret_image, struct gw_error *err);
@@ -43,6 +44,8 @@ int mcuboot_image_read(const struct source *source, const struct gw_format_optio
 /* Fills what the image itself tells of a part; image number, slot and name stay. fd and offset come from the source. */
 void mcuboot_image_part(const struct mcuboot_image *image, const struct source *source, struct gw_part *part);
 
-/* Facts, warnings and dependencies for people; `label` ("" or "image 1 ") stands before each fact's name. What does not fit in the
- * package's tables is left out, but never a dependency: more than fit are -E2BIG with image-tlv-invalid. */
-int mcuboot_image_describe(const struct mcuboot_image *image, const char *label, uint8_t image_number, struct gw_package *package, struct gw_error *err);
+/* Facts and warnings for people; `label` is "", or the name of the file inside a package. What does not fit is left out. */
+void mcuboot_image_describe(const struct mcuboot_image *image, const char *label, struct gw_package *package);
+
+/* Adds the dependencies: "image `of_image` wants `image` to be at least `minimum`". image-malformed when they do not all fit. */
+int mcuboot_image_dependencies(const struct mcuboot_image *image, uint8_t of_image, struct gw_package *package, struct gw_error *err);

@@ -94,7 +94,7 @@ static int message_get(const struct source *source, const struct mcuboot_header 
         if (!tlvs->pure)
                 return 0;
         if (size > MCUBOOT_PURE_MAX)
-                return refuse(err, "image-too-large", "an image with a pure signature may have %u bytes, this has %llu", MCUBOOT_PURE_MAX,
+                return refuse(err, "file-too-large", "an image with a pure signature may have %u bytes, this has %llu", MCUBOOT_PURE_MAX,
                               (unsigned long long) size);
         data = malloc((size_t) size);
         r = data ? source_read(source, 0, data, (size_t) size) : -ENOMEM;
@@ -112,10 +112,12 @@ static const struct mcuboot_key *key_try_all(const struct mcuboot_keys *keys, co
         return NULL;
 }
 
-static void verdict_verified(struct mcuboot_verdict *verdict, const struct mcuboot_signature *signature, const struct mcuboot_key *key) {
-        verdict->trust = MCUBOOT_TRUST_VERIFIED;
-        verdict->signature = signature;
-        verdict->key_name = key->name;
+static void verdict_set(struct mcuboot_verdict *verdict, const struct mcuboot_signature *signature, const struct mcuboot_key *key) {
+        verdict->trust = key ? MCUBOOT_TRUST_VERIFIED : MCUBOOT_TRUST_KEY_UNKNOWN;
+        verdict->type = signature->type;
+        verdict->key_hash_size = signature->key_hash_size;
+        memcpy(verdict->key_hash, signature->key_hash, sizeof signature->key_hash);
+        verdict->key_name = key ? key->name : NULL;
 }
 
 static int signature_check(const struct mcuboot_signature *signature, const struct mcuboot_keys *keys, struct bytes message,
@@ -131,12 +133,8 @@ static int signature_check(const struct mcuboot_signature *signature, const stru
         } else {
                 key = key_try_all(keys, signature, message);
         }
-        if (key) {
-                verdict_verified(verdict, signature, key);
-        } else if (verdict->trust == MCUBOOT_TRUST_UNSIGNED) {
-                verdict->trust = MCUBOOT_TRUST_KEY_UNKNOWN;
-                verdict->signature = signature;
-        }
+        if (key || verdict->trust == MCUBOOT_TRUST_UNSIGNED)
+                verdict_set(verdict, signature, key);
         return 0;
 }
 

@@ -20,12 +20,14 @@ enum mcuboot_trust {
 
 struct mcuboot_verdict {
         enum mcuboot_trust trust;
-        const struct mcuboot_signature *signature; /* the one the verdict is about; lent from the entries */
-        const char *key_name;                      /* of the configured key; lent; NULL unless verified */
-        const char *sample_key;                    /* name of the published sample key that one of the signatures is made with */
+        uint16_t type;          /* of the signature that the verdict is about, enum mcuboot_tlv_type; 0 = unsigned */
+        uint8_t key_hash_size;  /* of its key as the image tells it; 0 = not told */
+        uint8_t key_hash[GW_HASH_MAX];
+        const char *key_name;   /* of the configured key, lent from the keys; NULL unless verified */
+        const char *sample_key; /* name of the published sample key that one of the signatures is made with, or NULL */
 };
 
-/* image-signature-invalid, image-too-large (pure signatures): -EBADMSG; others when the file cannot be read. */
+/* image-signature-invalid, file-too-large (pure signatures): -EBADMSG; others when the file cannot be read. */
 int mcuboot_signatures_check(const struct source *source, const struct mcuboot_header *header, const struct mcuboot_tlvs *tlvs,
                              const struct mcuboot_keys *keys, struct mcuboot_verdict *ret_verdict, struct gw_error *err);
 

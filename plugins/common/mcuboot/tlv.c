@@ -29,7 +29,7 @@ struct walk {
 };
 
 static int entry_wrong_size(const struct walk *walk, const struct entry *entry, const char *what) {
-        return refuse(walk->err, "image-tlv-invalid", "the %s (entry type 0x%02x) has %u bytes", what, entry->type, entry->size);
+        return refuse(walk->err, "image-malformed", "the %s (entry type 0x%02x) has %u bytes", what, entry->type, entry->size);
 }
 
 static bool is_digest_size(size_t size) {
@@ -57,9 +57,9 @@ static int on_public_key(struct walk *walk, const struct entry *entry) {
 static int on_hash(struct walk *walk, const struct entry *entry) {
         struct mcuboot_tlvs *tlvs = walk->tlvs;
         if (entry->is_protected)
-                return refuse(walk->err, "image-tlv-invalid", "the image hash lies in the area that it covers");
+                return refuse(walk->err, "image-malformed", "the image hash lies in the area that it covers");
         if (tlvs->hash_size)
-                return refuse(walk->err, "image-tlv-invalid", "more than one image hash; a device would not list such an image");
+                return refuse(walk->err, "image-malformed", "more than one image hash; a device would not list such an image");
         if (entry->size != 32 + 16 * (entry->type - MCUBOOT_TLV_SHA256))
                 return entry_wrong_size(walk, entry, "image hash");
         tlvs->hash_type = entry->type;
@@ -71,7 +71,7 @@ static int on_hash(struct walk *walk, const struct entry *entry) {
 static int on_signature(struct walk *walk, const struct entry *entry) {
         struct mcuboot_signature *signature;
         if (walk->tlvs->n_signatures >= MCUBOOT_SIGNATURES_MAX)
-                return refuse(walk->err, "image-tlv-invalid", "more than %u signatures", MCUBOOT_SIGNATURES_MAX);
+                return refuse(walk->err, "image-malformed", "more than %u signatures", MCUBOOT_SIGNATURES_MAX);
         if (entry->size == 0 || entry->size > MCUBOOT_SIGNATURE_MAX)
                 return entry_wrong_size(walk, entry, "signature");
         signature = &walk->tlvs->signatures[walk->tlvs->n_signatures++];
@@ -89,7 +89,7 @@ static int on_dependency(struct walk *walk, const struct entry *entry) {
         if (entry->size != 12)
                 return entry_wrong_size(walk, entry, "dependency");
         if (tlvs->n_dependencies >= MCUBOOT_DEPENDENCIES_MAX)
-                return refuse(walk->err, "image-tlv-invalid", "more than %u dependencies", MCUBOOT_DEPENDENCIES_MAX);
+                return refuse(walk->err, "image-malformed", "more than %u dependencies", MCUBOOT_DEPENDENCIES_MAX);
         tlvs->dependencies[tlvs->n_dependencies].image = entry->value[0];
         tlvs->dependencies[tlvs->n_dependencies++].minimum = mcuboot_version_parse(entry->value + 4);
         return 0;
@@ -153,15 +153,15 @@ static int area_walk(struct walk *walk, const uint8_t *area, size_t size, bool i
                 struct entry entry = { .is_protected = is_protected };
                 int r;
                 if (++walk->n_entries > MCUBOOT_TLVS_MAX)
-                        return refuse(walk->err, "image-tlv-invalid", "more than %u entries", MCUBOOT_TLVS_MAX);
+                        return refuse(walk->err, "image-malformed", "more than %u entries", MCUBOOT_TLVS_MAX);
                 if (size - at < ENTRY_HEADER_SIZE)
-                        return refuse(walk->err, "image-tlv-invalid", "%zu stray bytes behind the last entry", size - at);
+                        return refuse(walk->err, "image-malformed", "%zu stray bytes behind the last entry", size - at);
                 entry.type = source_get16(area + at);
                 entry.size = source_get16(area + at + 2);
                 entry.value = area + at + ENTRY_HEADER_SIZE;
                 at += ENTRY_HEADER_SIZE;
                 if (entry.size > size - at)
-                        return refuse(walk->err, "image-tlv-invalid", "entry type 0x%02x reaches beyond its area", entry.type);
+                        return refuse(walk->err, "image-malformed", "entry type 0x%02x reaches beyond its area", entry.type);
                 r = on_entry(walk, &entry);
                 if (r < 0)
                         return r;
@@ -184,7 +184,7 @@ static int area_probe(const struct source *source, uint64_t at, uint16_t magic, 
                 return 0;
         *ret_size = source_get16(head + 2);
         if (*ret_size < AREA_HEADER_SIZE)
-                return refuse(err, "image-tlv-invalid", "an area of entries that says it has %u bytes", *ret_size);
+                return refuse(err, "image-malformed", "an area of entries that says it has %u bytes", *ret_size);
         if (*ret_size > source->size - at)
                 return refuse(err, "image-truncated", "%llu bytes are missing at the end of the image",
                               (unsigned long long) (*ret_size - (source->size - at)));
@@ -205,7 +205,7 @@ static int protected_read(struct walk *walk, const struct source *source, const 
         if (r < 0)
                 return r;
         if (size != header->protected_size)
-                return refuse(walk->err, "image-tlv-invalid", "the header tells %u bytes of protected entries, there are %u", header->protected_size,
+                return refuse(walk->err, "image-malformed", "the header tells %u bytes of protected entries, there are %u", header->protected_size,
                               size);
         return size > 0 ? area_read(walk, source, at, size, true) : 0;
 }
@@ -215,7 +215,7 @@ static int open_read(struct walk *walk, const struct source *source, uint64_t at
         if (r < 0)
                 return r;
         if (*ret_size == 0)
-                return refuse(walk->err, "image-tlv-invalid", "no hash and signature where the header says that the image ends (byte %llu)",
+                return refuse(walk->err, "image-malformed", "no hash and signature where the header says that the image ends (byte %llu)",
                               (unsigned long long) at);
         return area_read(walk, source, at, *ret_size, false);
 }

@@ -61,5 +61,5 @@ struct mcuboot_tlvs {
         uint8_t vendor_uuid[16], class_uuid[16];
 };
 
-/* image-truncated, image-tlv-invalid, image-hash-missing: -EBADMSG; others when the file cannot be read. */
+/* image-truncated, image-malformed, image-hash-missing: -EBADMSG; others when the file cannot be read. */
 int mcuboot_tlvs_read(const struct source *source, const struct mcuboot_header *header, struct mcuboot_tlvs *ret_tlvs, struct gw_error *err);
