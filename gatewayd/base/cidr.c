@@ -78,7 +78,7 @@ static bool bytes_in(const uint8_t bytes[16], const char *const *ranges, size_t 
 }
 
 bool cidr_is_loopback(const struct sockaddr *address) {
-        static const char *const ranges[] = { "127.0.0.0/8", "::1" };
+        static const char *const ranges[] = { "127.0.0.0/8", "::1", "0.0.0.0", "::" };
         uint8_t bytes[16];
 
         return address_bytes(address, bytes) && bytes_in(bytes, ranges, ARRAY_SIZE(ranges));

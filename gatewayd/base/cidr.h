@@ -20,7 +20,7 @@ int cidr_parse(const char *text, struct cidr *ret_cidr);
 /* IPv4, IPv6, and IPv4 mapped into IPv6. Other families never match. */
 bool cidr_match(const struct cidr *cidr, const struct sockaddr *address);
 
-/* Loopback (127/8, ::1), also mapped. */
+/* Reaches this machine: loopback (127/8, ::1), also mapped, and the unspecified addresses, which connect to it on Linux. */
 bool cidr_is_loopback(const struct sockaddr *address);
 /* Reachable from the whole internet: not loopback, private, link-local, shared, unique-local, multicast, documentation,
  * unspecified or otherwise reserved; NAT64 and 6to4 are judged by the IPv4 address inside. */

@@ -59,7 +59,7 @@
 /* --- jobs --- */
 #define JOB_BLOB_MAX 4096
 #define JOB_STEPS_MAX 32
-#define JOBS_RUNNING_MAX 1000
+#define JOBS_RUNNING_MAX 10000
 
 /* --- events --- */
 #define EVENTS_KEPT_MAX 10000

@@ -6,7 +6,7 @@
 #include <string.h>
 
 int str_copy(char *dst, size_t size, const char *src) {
-        return str_copy_n(dst, size, src, SIZE_MAX);
+        return str_copy_n(dst, size, src, strlen(src));
 }
 
 int str_copy_n(char *dst, size_t size, const char *src, size_t n) {

@@ -24,10 +24,13 @@ struct gw_settings;
 
 /*
  * section NULL: all defaults. shared: a table whose keys may also stand in the section but are read elsewhere (the keys that every
- * [device] has); NULL = none. Keys in neither are reported with "did you mean". table NULL counts as an empty one. -ENOMEM.
+ * [device] has); NULL = none; setting_any_key = any key. Keys in neither are reported with "did you mean". table NULL counts as an
+ * empty one. -ENOMEM.
  */
 int setting_values_new(const char *file, const struct ini_section *section, const struct gw_setting *table,
                        const struct gw_setting *shared, struct config_errors *errors, struct gw_settings **ret_settings);
+extern const struct gw_setting setting_any_key[];
+
 void setting_values_free(struct gw_settings *settings);
 DEFINE_CLEANUP(struct gw_settings *, setting_values_free);
 
