@@ -195,7 +195,7 @@ class StateCommands:
             return False, False, index == 1, False
         if self.options.mode in (mcuboot.XIP, mcuboot.RAM_LOAD):
             running, image = bank.slots[active].image, bank.slots[index].image
-            higher = index != active and image.version > running.version
+            higher = index != active and running is not None and image.version > running.version
             return higher, index == active, index == active, higher
         swap = self.swap_type(bank)
         if index == active:

@@ -146,6 +146,7 @@ TABLE = {
     },
     "Link": {
         "baud": (size, 0, "serial line speed, 10 bits a byte, both ways (0: as fast as it goes)"),
+        "baud-check": (boolean, False, "serial: nothing is understood from a computer that has set another speed"),
         "rate": (size, 0, "link speed in bytes per second, each way (0: no limit)"),
         "latency-ms": (duration, 0.0, "delay of the link, each way"),
         "interval-ms": (duration, 0.0, "connection interval: messages move only at its multiples"),

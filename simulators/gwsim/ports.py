@@ -3,6 +3,7 @@
 import os
 import pty
 import socket
+import termios
 import tty
 
 from . import framing
@@ -140,7 +141,7 @@ class SerialPort(Port):
         self.name = self.first_name = name
         self.master = self.slave = None
         self._paused = False
-        self._times_opened = 0
+        self._times_opened = 0  # also tells an old opening from the present one, which may have the same descriptor
         self._line_free = [0.0, 0.0]
         self.garbage_lines = 0
         device.framing_overhead = 4
@@ -203,6 +204,9 @@ class SerialPort(Port):
         except (BlockingIOError, OSError):
             return
         now, baud = self.reactor.now(), self.device.options.baud
+        if self.device.options.baud_check and not self._same_speed(baud):
+            self.decoder.noise += 1
+            return
         start = max(now, self._line_free[UP])
         per_byte = 10 / baud if baud else 0.0
         self._line_free[UP] = start + len(data) * per_byte
@@ -210,20 +214,23 @@ class SerialPort(Port):
             arrival = start + end * per_byte
             for when in self._carried(UP, arrival, len(message)):
                 if when <= now:
-                    self._arrive(when, self.master, message)
+                    self._arrive(when, self._times_opened, message)
                 else:
-                    self.reactor.at(when, self._arrive, when, self.master, message)
+                    self.reactor.at(when, self._arrive, when, self._times_opened, message)
         if self._line_free[UP] - now > 0.02 and self.is_open:
             self._pause(self._line_free[UP] - 0.01)
+
+    def _same_speed(self, baud):
+        return termios.tcgetattr(self.slave)[5] == getattr(termios, f"B{baud}", None)
 
     def _pause(self, until):
         """The line is busy: what was not read yet waits in the terminal, and then its writer."""
         self._paused = True
         self.reactor.remove(self.master)
-        self.reactor.at(until, self._resume, self.master)
+        self.reactor.at(until, self._resume, self._times_opened)
 
-    def _resume(self, master):
-        if master == self.master and self._paused:
+    def _resume(self, opening):
+        if opening == self._times_opened and self._paused and self.is_open:
             self._paused = False
             self.reactor.add(self.master, self._readable)
 
@@ -236,8 +243,8 @@ class SerialPort(Port):
             return []
         return [when + options.latency_ms / 1000]
 
-    def _arrive(self, when, master, message):
-        if master == self.master:
+    def _arrive(self, when, opening, message):
+        if opening == self._times_opened and self.is_open:
             self._after(self.device.receive(when, message))
 
     # --- from the device ----------------------------------------------------------------------------------------
@@ -260,9 +267,9 @@ class SerialPort(Port):
 
     def _write_at(self, when, data):
         if when <= self.reactor.now():
-            self._write(self.master, data)
+            self._write(self._times_opened, data)
         else:
-            self.reactor.at(when, self._write, self.master, data)
+            self.reactor.at(when, self._write, self._times_opened, data)
 
     def _with_log_text(self, lines):
         options, chance, mixed = self.device.options, self.link.random, []
@@ -275,10 +282,10 @@ class SerialPort(Port):
             mixed.append(line)
         return mixed
 
-    def _write(self, master, data):
-        if master is None or master != self.master:
+    def _write(self, opening, data):
+        if opening != self._times_opened or not self.is_open:
             return
         try:
-            os.write(master, data)
+            os.write(self.master, data)
         except OSError:
             pass  # nobody reads: a serial line does not wait either

@@ -278,9 +278,14 @@ class SmpDevice(Groups):
             if self._cost > 0:
                 self._timers["job"] = when + self._cost
             else:
-                self._on_job(when)
+                self._finish(when)
 
     def _on_job(self, when):
+        self._finish(when)
+        self._start(when)
+
+    def _finish(self, when):
+        """The work is done: the answers go out. On a serial line that keeps the device busy."""
         peer, answers = self._job
         busy = 0.0
         for answer in answers:
@@ -293,12 +298,11 @@ class SmpDevice(Groups):
         if busy > 0:
             self._timers["sent"] = when + busy
         else:
-            self._on_sent(when)
+            self._job = None
 
     def _on_sent(self, when):
         self._job = None
-        if "sent" not in self._timers and self._queue and "job" not in self._timers:
-            self._start(when)
+        self._start(when)
 
     def _send(self, when, peer, answer):
         if "vanish" in self._timers or self.phase != RUNNING or self.silent:
@@ -320,7 +324,8 @@ class SmpDevice(Groups):
             except GroupError as error:
                 answers.append(self._error(fields, error))
             except SmpError as error:
-                if error.rc is not None:
+                silent = error.rc is None or (self.recovering and error.rc == 9)
+                if not silent:
                     answers.append(self._error(fields, error))
                 break
             position = end
