@@ -17,8 +17,8 @@
  *
  * Nothing may be told to the outside (a reply, an event, a byte to a device) before the sync that covers it was reported.
  *
- * Errors of the table functions: -EEXIST and -ENOENT (a row is there, is not there), -EINVAL (a value out of bounds), -EBUSY (a
- * write to a table from inside its own each-function): nothing was written. Every other failure (disk full, I/O, memory) of a write
+ * Errors of the table functions: -EEXIST and -ENOENT (a row is there, is not there), -EINVAL (a value out of bounds, a missing
+ * text, a parent that does not exist): nothing was written. Every other failure (disk full, I/O, memory) of a write
  * takes the whole turn back and fails the store for good, as memory and file no longer agree: see store_on_failure().
  */
 
@@ -48,7 +48,7 @@ struct store_options {
 
 /*
  * Opens or creates (mode 0600), migrates, checks. Blocks: before the loop runs. loop NULL: nothing is committed but by store_flush()
- * (tools, tests). Error names: store-locked (another process has it), store-newer, store-corrupt, store-unusable.
+ * (tools, tests). Error names: store-locked (another process has it), store-newer, store-corrupt, store-failed.
  */
 int store_open(struct loop *loop, const struct store_options *options, struct store **ret_store, struct gw_error *err);
 /* Commits and syncs (blocking), closes. Waits still pending are dropped without a callback: their owners ended before. */
