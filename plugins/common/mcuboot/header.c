@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/mcuboot/header.h"
 
+#include <stdlib.h>
+
 #include "common/mcuboot/source.h"
 
 struct mcuboot_version mcuboot_version_parse(const uint8_t bytes[8]) {
@@ -12,6 +14,39 @@ void mcuboot_version_text(const struct mcuboot_version *version, char text[GW_VE
         int used = snprintf(text, GW_VERSION_MAX, "%u.%u.%u", version->major, version->minor, version->revision);
         if (version->build)
                 snprintf(text + used, GW_VERSION_MAX - (size_t) used, "+%u", version->build);
+}
+
+/* Reads one number of at most `max` at *text and goes past it. */
+static int number_take(const char **text, unsigned long max, unsigned long *ret) {
+        char *end;
+        unsigned long number;
+        if (**text < '0' || **text > '9')
+                return -EINVAL;
+        errno = 0;
+        number = strtoul(*text, &end, 10);
+        if (errno || number > max)
+                return -EINVAL;
+        *text = end;
+        *ret = number;
+        return 0;
+}
+
+int mcuboot_version_from_text(const char *text, struct mcuboot_version *ret_version) {
+        static const unsigned long limits[] = { UINT8_MAX, UINT8_MAX, UINT16_MAX };
+        unsigned long numbers[3] = {}, build = 0;
+        for (size_t i = 0; i < 3; i++) {
+                if (number_take(&text, limits[i], &numbers[i]) < 0)
+                        return -EINVAL;
+                if (*text != '.' || i == 2)
+                        break;
+                text++;
+        }
+        if (*text == '+' && (text++, number_take(&text, UINT32_MAX, &build)) < 0)
+                return -EINVAL;
+        if (*text)
+                return -EINVAL;
+        *ret_version = (struct mcuboot_version){ (uint8_t) numbers[0], (uint8_t) numbers[1], (uint16_t) numbers[2], (uint32_t) build };
+        return 0;
 }
 
 static uint64_t version_number(const struct mcuboot_version *version) {

@@ -49,6 +49,8 @@ static inline bool mcuboot_header_encrypted(const struct mcuboot_header *header)
 
 /* "1.2.3", or "1.2.3+4" when there is a build number. */
 void mcuboot_version_text(const struct mcuboot_version *version, char text[GW_VERSION_MAX]);
+/* "1.2.3" or "1.2.3+4"; also "1.2" and "1". -EINVAL. */
+int mcuboot_version_from_text(const char *text, struct mcuboot_version *ret_version);
 /* The eight bytes of a header or a dependency. */
 struct mcuboot_version mcuboot_version_parse(const uint8_t bytes[8]);
 /* <0, 0, >0; the build number counts last. */

@@ -44,7 +44,7 @@ int mcuboot_image_read(const struct source *source, const struct gw_format_optio
 /* Fills what the image itself tells of a part; image number, slot and name stay. fd and offset come from the source. */
 void mcuboot_image_part(const struct mcuboot_image *image, const struct source *source, struct gw_part *part);
 
-/* Facts and warnings for people; `label` is "", or the name of the file inside a package. What does not fit is left out. */
+/* Facts and warnings for people; `label` is "", or "image 1" inside a package of several. What does not fit is left out. */
 void mcuboot_image_describe(const struct mcuboot_image *image, const char *label, struct gw_package *package);
 
 /* Adds the dependencies: "image `of_image` wants `image` to be at least `minimum`". image-malformed when they do not all fit. */

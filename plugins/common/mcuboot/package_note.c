@@ -5,7 +5,7 @@ void package_fact(struct gw_package *package, const char *label, const char *nam
         va_list arguments;
         if (package->n_facts >= sizeof package->facts / sizeof package->facts[0])
                 return;
-        snprintf(package->facts[package->n_facts].name, sizeof package->facts[0].name, "%s%s%s", name, label[0] ? " " : "", label);
+        snprintf(package->facts[package->n_facts].name, sizeof package->facts[0].name, "%s%s%s", label, label[0] ? " " : "", name);
         va_start(arguments, format);
         vsnprintf(package->facts[package->n_facts++].value, sizeof package->facts[0].value, format, arguments);
         va_end(arguments);

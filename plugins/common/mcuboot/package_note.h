@@ -7,7 +7,7 @@
 
 #include <gatewayd/plugin.h>
 
-/* A fact `name` = value; with a label "<name> <label>" (cut to fit). */
+/* A fact "<name>", or with a label "<label> <name>". */
 GW_PRINTF(4, 5) void package_fact(struct gw_package *package, const char *label, const char *name, const char *format, ...);
 /* "<label>: <text>", or the text alone with an empty label. */
 GW_PRINTF(3, 4) void package_warning(struct gw_package *package, const char *label, const char *format, ...);
