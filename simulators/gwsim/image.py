@@ -230,8 +230,8 @@ def make_image(version, size=32768, header_size=0x200, seed="", dependencies=(),
     protected = _area(TLV_PROTECTED_INFO, entries) if entries else b""
     header = struct.pack("<IIHHIIBBHI4x", HEADER_MAGIC, load_address, header_size, len(protected), size, flags,
                          *numbers)
-    # The unused part of the header is what imgtool leaves there: zeros.
-    data = header.ljust(header_size, b"\0") + make_body(size, f"{numbers}/{seed}") + protected
+    # The unused part of the header looks like erased flash, as imgtool leaves it.
+    data = header.ljust(header_size, b"\xff") + make_body(size, f"{numbers}/{seed}") + protected
     digest = hashlib.sha256(data).digest()
     tlvs = [(TLV_SHA256, digest)] + (sign(digest, key_pem) if key_pem else [])
     return data + _area(TLV_INFO, tlvs)

@@ -30,7 +30,7 @@ class Reactor:
         self._timers = []
         self._order = itertools.count()
         self._armed = None
-        self._running = False
+        self._running = True  # from the beginning: a signal may come before run()
         self._specification = _Itimerspec()
         self._timer_fd = self._libc.timerfd_create(CLOCK_MONOTONIC, TFD_FLAGS)
         if self._timer_fd < 0:
@@ -67,7 +67,6 @@ class Reactor:
             signal.signal(number, lambda *_: self.stop())
 
     def run(self):
-        self._running = True
         poll, handlers, timers = self._epoll.poll, self._handlers, self._timers
         while self._running:
             for fd, _ in poll(self._timeout()):
