@@ -105,7 +105,7 @@ int campaign_document_write(const struct campaign_document *document, struct jso
 
 /*
  * When the work of a document accepted at accepted_ms ends. default_ms (a duration) applies where policy.deadline is absent.
- * -ERANGE with err `invalid-document` when the document's own deadline is not behind accepted_ms or over
+ * -ERANGE with err `document-invalid` when the document's own deadline is not behind accepted_ms or over
  * CAMPAIGN_DEADLINE_MAX_MS behind it.
  */
 int campaign_deadline(const struct campaign_document *document, int64_t accepted_ms, int64_t default_ms, int64_t *ret_deadline_ms,

@@ -23,11 +23,11 @@
 
 /* Numbers of JSON-RPC 2.0; COMMAND_FAILED carries a named error of the catalogue. */
 enum command_code {
-        COMMAND_CODE_PARSE = -32700,           /* error name invalid-json */
-        COMMAND_CODE_INVALID_REQUEST = -32600, /* invalid-request */
-        COMMAND_CODE_UNKNOWN_METHOD = -32601,  /* unknown-method */
-        COMMAND_CODE_INVALID_PARAMS = -32602,  /* invalid-params */
-        COMMAND_CODE_INTERNAL = -32603,        /* out-of-memory, internal-error */
+        COMMAND_CODE_PARSE = -32700,           /* error name request-invalid */
+        COMMAND_CODE_INVALID_REQUEST = -32600, /* request-invalid */
+        COMMAND_CODE_UNKNOWN_METHOD = -32601,  /* method-unknown */
+        COMMAND_CODE_INVALID_PARAMS = -32602,  /* params-invalid */
+        COMMAND_CODE_INTERNAL = -32603,        /* out-of-memory, internal */
         COMMAND_CODE_FAILED = -32000,
 };
 
@@ -67,14 +67,17 @@ enum command_method_id {
         COMMAND_METHOD_COUNT_,
 };
 
-struct command_param; /* one line of a method's table, command.c */
+struct command_param; /* one line of a method's table, params.h */
+struct reader;
+struct place;
 
 struct command_method {
         enum command_method_id id;
         const char *name; /* "campaign.start" */
         enum command_right right;
         bool takes_file; /* exactly one descriptor comes with the line */
-        const struct command_param *params; /* private */
+        const struct command_param *params; /* private, as is check */
+        void (*check)(struct reader *reader, struct place params);
 };
 
 extern const struct command_method command_methods[COMMAND_METHOD_COUNT_]; /* indexed by id */
@@ -111,7 +114,7 @@ int command_reply_result(const struct json *id, const char *gateway, struct json
  * code of enum command_code. err names the error (its text becomes message and data.text); advice (of the catalogue) and errors may
  * be NULL. An id that could not be read becomes null, as JSON-RPC says.
  *   {"jsonrpc":"2.0","id":1,"gateway":"pi-1","error":{"code":-32000,"message":"…",
- *    "data":{"name":"device-unknown","text":"…","advice":"…","errors":[{"path":"…","text":"…"}]}}}
+ *    "data":{"name":"unknown-device","text":"…","advice":"…","errors":[{"path":"…","text":"…"}]}}}
  */
 struct command_failure {
         enum command_code code;

@@ -38,6 +38,8 @@
 #define COMMAND_METHOD_MAX 64
 #define COMMAND_CSV_MAX 1000000             /* characters of a device list within one request */
 #define COMMAND_DEVICES_MAX 10000           /* devices named in one request */
+#define COMMAND_FILE_NAME_MAX 255
+#define JSON_REPLY_MAX (16 * 1024 * 1024)   /* bytes of one reply, as a client reads it */
 #define COMMAND_PAGE_MAX 1000               /* rows of one answer */
 #define COMMAND_PAGE_DEFAULT 200
 

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The table of methods: their rights and the members of their params. schemas/command.schema.json says the same, the corpus in
+ * tests/schemas holds the two against each other.
+ */
+
+#include "document/params.h"
+
+#include <string.h>
+
+#include "document/names.h"
+
+#define TEXT(member, text_rule) { .name = member, .kind = PARAM_TEXT, .rule = &text_rule }
+#define TEXTS(member, text_rule, from, to) { .name = member, .kind = PARAM_TEXTS, .rule = &text_rule, .min = from, .max = to }
+#define INTEGER(member, from, to) { .name = member, .kind = PARAM_INTEGER, .min = from, .max = to }
+#define BOOL(member) { .name = member, .kind = PARAM_BOOL }
+#define OBJECT(member) { .name = member, .kind = PARAM_OBJECT }
+#define REQUIRED_TEXT(member, text_rule) { .name = member, .kind = PARAM_TEXT, .rule = &text_rule, .required = true }
+#define REQUIRED_OBJECT(member) { .name = member, .kind = PARAM_OBJECT, .required = true }
+#define NULLABLE_TEXT(member, text_rule) { .name = member, .kind = PARAM_TEXT, .rule = &text_rule, .nullable = true }
+#define NOT_YET(member) { .name = member, .kind = PARAM_NOT_YET }
+#define LIMIT INTEGER("limit", 1, COMMAND_PAGE_MAX)
+#define END { .name = NULL }
+
+#define SEQ_MAX 9007199254740991 /* every JSON reader can hold it */
+
+static const struct command_param no_params[] = { END };
+static const struct command_param campaign_id_params[] = { REQUIRED_TEXT("id", rule_id), END };
+static const struct command_param device_words_params[] = { REQUIRED_TEXT("id", rule_device_words), END };
+
+static const struct command_param start_params[] = { REQUIRED_OBJECT("document"), NOT_YET("jws"), END };
+static const struct command_param plan_params[] = { REQUIRED_OBJECT("document"), LIMIT, END };
+static const struct command_param pause_params[] = { REQUIRED_TEXT("id", rule_id), TEXT("reason", rule_name), END };
+static const struct command_param retry_params[] = {
+        REQUIRED_TEXT("id", rule_id),
+        TEXTS("devices", rule_device_id, 1, COMMAND_DEVICES_MAX),
+        TEXTS("errors", rule_error_name, 1, 64),
+        END,
+};
+static const struct command_param campaign_list_params[] = {
+        TEXTS("state", rule_campaign_state, 1, CAMPAIGN_STATE_COUNT_),
+        TEXT("after", rule_name),
+        LIMIT,
+        END,
+};
+static const struct command_param campaign_get_params[] = {
+        REQUIRED_TEXT("id", rule_id),
+        INTEGER("revision", 1, CAMPAIGN_REVISION_MAX),
+        TEXTS("state", rule_job_state, 1, JOB_STATE_COUNT_),
+        TEXTS("devices", rule_device_id, 1, COMMAND_DEVICES_MAX),
+        BOOL("steps"),
+        TEXT("after", rule_name),
+        LIMIT,
+        END,
+};
+static const struct command_param report_params[] = { REQUIRED_TEXT("id", rule_id), INTEGER("revision", 1, CAMPAIGN_REVISION_MAX), END };
+
+static const struct command_param device_list_params[] = {
+        TEXT("state", rule_device_state),
+        TEXT("driver", rule_driver),
+        TEXTS("labels", rule_id, 1, CAMPAIGN_LABELS_MAX),
+        TEXT("match", rule_glob),
+        TEXT("after", rule_device_id),
+        LIMIT,
+        END,
+};
+static const struct command_param scan_params[] = { TEXT("driver", rule_driver), INTEGER("duration_ms", 100, 60000), END };
+static const struct command_param adopt_params[] = {
+        TEXT("id", rule_device_id),
+        TEXT("match", rule_glob),
+        TEXT("model", rule_model),
+        TEXTS("labels", rule_id, 0, CAMPAIGN_LABELS_MAX),
+        TEXT("name", rule_name),
+        TEXT("address", rule_address),
+        END,
+};
+static const struct command_param set_params[] = {
+        REQUIRED_TEXT("id", rule_device_words),
+        NULLABLE_TEXT("name", rule_name),
+        NULLABLE_TEXT("model", rule_model),
+        NULLABLE_TEXT("address", rule_address),
+        TEXTS("labels", rule_id, 0, CAMPAIGN_LABELS_MAX),
+        TEXTS("add_labels", rule_id, 1, CAMPAIGN_LABELS_MAX),
+        TEXTS("remove_labels", rule_id, 1, CAMPAIGN_LABELS_MAX),
+        END,
+};
+static const struct command_param device_import_params[] = { REQUIRED_TEXT("csv", rule_csv), BOOL("dry_run"), END };
+
+static const struct command_param artifact_import_params[] = {
+        TEXT("name", rule_file_name),
+        TEXT("sha256", rule_sha256),
+        INTEGER("size_bytes", 1, CAMPAIGN_ARTIFACT_SIZE_MAX),
+        END,
+};
+static const struct command_param artifact_remove_params[] = { REQUIRED_TEXT("sha256", rule_sha256), END };
+static const struct command_param audit_query_params[] = { INTEGER("from", 1, SEQ_MAX), LIMIT, END };
+static const struct command_param subscribe_params[] = {
+        INTEGER("from", 1, SEQ_MAX),
+        TEXT("epoch", rule_epoch),
+        BOOL("progress"),
+        TEXT("campaign", rule_id),
+        TEXT("device", rule_device_id),
+        END,
+};
+
+/* --- rules over several members --- */
+
+static void check_adopt(struct reader *reader, struct place params) {
+        bool by_glob = json_has(params.json, "match");
+
+        if (json_has(params.json, "id") == by_glob)
+                reader_mistake(reader, params.path, NULL, "expected exactly one of id and match");
+        if (by_glob && json_has(params.json, "name"))
+                reader_mistake(reader, params.path, "name", "not for several devices at once");
+        if (by_glob && json_has(params.json, "address"))
+                reader_mistake(reader, params.path, "address", "not for several devices at once");
+}
+
+static void check_set(struct reader *reader, struct place params) {
+        bool in_part = json_has(params.json, "add_labels") || json_has(params.json, "remove_labels");
+
+        if (json_has(params.json, "labels") && in_part)
+                reader_mistake(reader, params.path, "labels", "replaces all labels: not together with add_labels and remove_labels");
+        if (json_length(params.json) < 2)
+                reader_mistake(reader, params.path, NULL, "says nothing that could be set");
+}
+
+#define READ COMMAND_RIGHT_READ
+#define CONTROL COMMAND_RIGHT_CONTROL
+#define METHOD(id_, name_, right_, params_, ...)                                                                                   \
+        [id_] = { .id = id_, .name = name_, .right = right_, .params = params_, __VA_ARGS__ }
+
+const struct command_method command_methods[COMMAND_METHOD_COUNT_] = {
+        METHOD(COMMAND_CAMPAIGN_START, "campaign.start", CONTROL, start_params),
+        METHOD(COMMAND_CAMPAIGN_PAUSE, "campaign.pause", CONTROL, pause_params),
+        METHOD(COMMAND_CAMPAIGN_RESUME, "campaign.resume", CONTROL, campaign_id_params),
+        METHOD(COMMAND_CAMPAIGN_CANCEL, "campaign.cancel", CONTROL, campaign_id_params),
+        METHOD(COMMAND_CAMPAIGN_RETRY, "campaign.retry", CONTROL, retry_params),
+        METHOD(COMMAND_CAMPAIGN_LIST, "campaign.list", READ, campaign_list_params),
+        METHOD(COMMAND_CAMPAIGN_GET, "campaign.get", READ, campaign_get_params),
+        METHOD(COMMAND_CAMPAIGN_REPORT, "campaign.report", READ, report_params),
+        METHOD(COMMAND_CAMPAIGN_PLAN, "campaign.plan", READ, plan_params),
+        METHOD(COMMAND_DEVICE_LIST, "device.list", READ, device_list_params),
+        METHOD(COMMAND_DEVICE_GET, "device.get", READ, device_words_params),
+        METHOD(COMMAND_DEVICE_SCAN, "device.scan", CONTROL, scan_params),
+        METHOD(COMMAND_DEVICE_ADOPT, "device.adopt", CONTROL, adopt_params, .check = check_adopt),
+        METHOD(COMMAND_DEVICE_SET, "device.set", CONTROL, set_params, .check = check_set),
+        METHOD(COMMAND_DEVICE_FORGET, "device.forget", CONTROL, device_words_params),
+        METHOD(COMMAND_DEVICE_DIAGNOSE, "device.diagnose", CONTROL, device_words_params),
+        METHOD(COMMAND_DEVICE_IMPORT, "device.import", CONTROL, device_import_params),
+        METHOD(COMMAND_ARTIFACT_IMPORT, "artifact.import", CONTROL, artifact_import_params, .takes_file = true),
+        METHOD(COMMAND_ARTIFACT_LIST, "artifact.list", READ, no_params),
+        METHOD(COMMAND_ARTIFACT_REMOVE, "artifact.remove", CONTROL, artifact_remove_params),
+        METHOD(COMMAND_AUDIT_QUERY, "audit.query", CONTROL, audit_query_params),
+        METHOD(COMMAND_AUDIT_VERIFY, "audit.verify", CONTROL, no_params),
+        METHOD(COMMAND_EVENTS_SUBSCRIBE, "events.subscribe", READ, subscribe_params),
+        METHOD(COMMAND_GATEWAY_INFO, "gateway.info", READ, no_params),
+        METHOD(COMMAND_GATEWAY_HEALTH, "gateway.health", READ, no_params),
+        METHOD(COMMAND_GATEWAY_DIAGNOSE, "gateway.diagnose", CONTROL, no_params),
+        METHOD(COMMAND_GATEWAY_RELOAD, "gateway.reload", CONTROL, no_params),
+};
+
+const struct command_method *command_method_find(const char *name) {
+        for (size_t i = 0; i < COMMAND_METHOD_COUNT_; i++)
+                if (strcmp(command_methods[i].name, name) == 0)
+                        return &command_methods[i];
+        return NULL;
+}
+
+/* --- checking --- */
+
+static void check_param(struct reader *reader, struct place params, const struct command_param *param) {
+        const struct integer_range range = { param->min, param->max };
+        struct str_list texts = STR_LIST_INIT;
+        const struct json *object;
+        const char *text;
+        int64_t number;
+        bool flag;
+
+        if (param->required && !reader_require(reader, params, param->name))
+                return;
+        if (param->nullable && json_kind(json_child(params.json, param->name)) == JSON_KIND_NULL)
+                return;
+        switch (param->kind) {
+        case PARAM_TEXT:
+                reader_text(reader, params, param->name, param->rule, &text);
+                return;
+        case PARAM_TEXTS:
+                reader_texts(reader, params, param->name, (struct list_rule){ param->rule, (size_t) param->min, (size_t) param->max }, &texts);
+                str_list_deinit(&texts);
+                return;
+        case PARAM_INTEGER:
+                reader_integer(reader, params, param->name, range, &number);
+                return;
+        case PARAM_BOOL:
+                reader_bool(reader, params, param->name, &flag);
+                return;
+        case PARAM_OBJECT:
+                reader_object(reader, params, param->name, &object);
+                return;
+        case PARAM_NOT_YET:
+                if (json_has(params.json, param->name))
+                        reader_mistake(reader, params.path, param->name, "not supported by this version");
+                return;
+        }
+}
+
+bool params_check(struct reader *reader, struct place params, const struct command_method *method) {
+        const char *allowed[PARAMS_MAX];
+        size_t n_before = reader->n_mistakes, n_allowed = 0;
+
+        for (const struct command_param *param = method->params; param->name; param++)
+                allowed[n_allowed++] = param->name;
+        reader_members(reader, params, allowed, n_allowed);
+        if (json_kind(params.json) != JSON_KIND_OBJECT)
+                return false;
+        for (const struct command_param *param = method->params; param->name; param++)
+                check_param(reader, params, param);
+        if (method->check)
+                method->check(reader, params);
+        return reader->n_mistakes == n_before;
+}
