@@ -552,7 +552,8 @@ struct gw_driver {
          * step ends with `stopped`, or with any other end if that comes first. Behind the point of no return only
          * GW_STOP_SHUTDOWN and GW_STOP_TIMEOUT come. */
         void (*run_stop)(void *run_ctx, enum gw_stop_reason reason);
-        /* The run is over (or pauses: waiting, retry): closes links, cancels timers, frees. No step is running. */
+        /* The run is over (or pauses: waiting, retry): closes links, cancels timers, frees. No step is running, but for one that did
+         * not end within 4 s after run_stop: it is given up here. */
         void (*run_free)(void *run_ctx);
 };
 

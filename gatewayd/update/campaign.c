@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "update/internal.h"
+
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/str.h"
+#include "fleet/selector.h"
+
+/* A deadline may be 180 days away; timers are kept shorter, and armed again, so that a clock that is set right counts. */
+#define DEADLINE_LOOK_MS (60 * 60 * 1000)
+
+int campaign_new(struct update *update, struct campaign_row *row, struct campaign_document *document, struct campaign **ret_campaign) {
+        struct campaign *campaign = calloc(1, sizeof *campaign);
+        if (!campaign)
+                return -ENOMEM;
+        list_init(&campaign->link);
+        list_init(&campaign->jobs);
+        list_init(&campaign->ready);
+        campaign->files = calloc(document->n_artifacts + 1, sizeof *campaign->files);
+        if (!campaign->files) {
+                free(campaign);
+                return -ENOMEM;
+        }
+        campaign->update = update;
+        campaign->row = *row;
+        memset(row, 0, sizeof *row);
+        campaign->document = document;
+        campaign->n_files = document->n_artifacts;
+        for (size_t i = 0; i < campaign->n_files; i++) {
+                campaign->files[i].artifact = &document->artifacts[i];
+                campaign->files[i].campaign = campaign;
+        }
+        (void) campaign_state_parse(campaign->row.state, &campaign->state);
+        *ret_campaign = campaign;
+        return 0;
+}
+
+static void free_file(struct campaign_file *file) {
+        timer_cancel(TAKE_PTR(file->retry_timer));
+        artifact_fetch_cancel(file->fetch);
+        package_put(&file->user);
+        if (file->pinned)
+                artifact_unpin(file->campaign->update->options.artifacts, file->artifact->sha256);
+}
+
+void campaign_free(struct campaign *campaign) {
+        struct job *job, *spare;
+        if (!campaign)
+                return;
+        LIST_FOREACH_SAFE(job, spare, &campaign->jobs, link)
+                job_free(job);
+        timer_cancel(campaign->deadline_timer);
+        for (size_t i = 0; i < campaign->n_files; i++)
+                free_file(&campaign->files[i]);
+        free(campaign->files);
+        campaign_document_free(campaign->document);
+        campaign_row_clear(&campaign->row);
+        list_remove(&campaign->link);
+        free(campaign);
+}
+
+/* --- files --- */
+
+static void file_failed(struct campaign_file *file, const struct gw_error *err) {
+        struct log_fields fields = { .campaign = file->campaign->row.id, .error = err->name };
+        file->error = *err;
+        log_error(&fields, "%s", err->text);
+        schedule(file->campaign->update);
+}
+
+bool campaign_file_is_as_stated(const struct campaign_file *file, struct gw_error *err) {
+        const struct gw_package *content = package_content(file->user.package);
+        const struct campaign_artifact *stated = file->artifact;
+        if (stated->format && strcmp(stated->format, content->format) != 0) {
+                gw_error_set(err, "format-mismatch", "the campaign says the file is %s, but it is %s", stated->format, content->format);
+                return false;
+        }
+        if (stated->version && content->version[0] && strcmp(stated->version, content->version) != 0) {
+                gw_error_set(err, "version-mismatch", "the campaign says the file is version %s, but it is %s", stated->version, content->version);
+                return false;
+        }
+        return true;
+}
+
+static void file_read(void *ctx, struct package *package) {
+        struct campaign_file *file = ctx;
+        struct gw_error err = { 0 };
+        if (package_error(package)) {
+                file_failed(file, package_error(package));
+                return;
+        }
+        if (!campaign_file_is_as_stated(file, &err)) {
+                file_failed(file, &err);
+                return;
+        }
+        file->waiting[0] = '\0';
+        schedule(file->campaign->update);
+}
+
+void campaign_keep_file(struct campaign_file *file) {
+        file->user.done = file_read;
+        file->user.ctx = file;
+}
+
+static void read_file(struct campaign_file *file) {
+        struct gw_error err;
+        int r;
+        campaign_keep_file(file);
+        r = package_get(file->campaign->update, file->artifact->sha256, &file->user);
+        if (r >= 0)
+                return;
+        gw_error_set(&err, "artifact-unreadable", "the file cannot be opened: %s", strerror(-r));
+        file_failed(file, &err);
+}
+
+static void fetch_done(void *ctx, int result, const struct gw_error *err) {
+        struct campaign_file *file = ctx;
+        file->fetch = NULL;
+        if (result == -ECANCELED)
+                return;
+        if (result < 0)
+                file_failed(file, err);
+        else
+                read_file(file);
+}
+
+static void fetch_waiting(void *ctx, const struct gw_error *why) {
+        struct campaign_file *file = ctx;
+        struct log_fields fields = { .campaign = file->campaign->row.id, .error = why ? why->name : NULL };
+        (void) str_copy(file->waiting, sizeof file->waiting, why ? why->name : "");
+        if (why)
+                log_warning(&fields, "the download waits: %s", why->text);
+        schedule(file->campaign->update);
+}
+
+static void begin_file(struct campaign_file *file) {
+        static const struct artifact_fetch_handler handler = { .waiting = fetch_waiting, .done = fetch_done };
+        struct artifacts *artifacts = file->campaign->update->options.artifacts;
+        struct artifact_request request = { .url = file->artifact->url, .size = file->artifact->size };
+        struct gw_error err;
+        int r;
+        if (!file->pinned)
+                file->pinned = artifact_pin(artifacts, file->artifact->sha256) >= 0;
+        memcpy(request.sha256, file->artifact->sha256, sizeof request.sha256);
+        r = artifact_fetch(artifacts, &request, &handler, file, &file->fetch);
+        if (r >= 0)
+                return;
+        gw_error_set(&err, "out-of-memory", "the download cannot begin: %s", strerror(-r));
+        file_failed(file, &err);
+}
+
+void campaign_begin_files(struct campaign *campaign) {
+        for (size_t i = 0; i < campaign->n_files; i++)
+                if (!campaign->files[i].fetch && !campaign->files[i].user.package && !gw_error_is_set(&campaign->files[i].error))
+                        begin_file(&campaign->files[i]);
+}
+
+/* --- devices --- */
+
+struct job *campaign_find_job(struct campaign *campaign, const struct gw_device *device) {
+        const struct device_work *work = device->work;
+        struct job *job;
+        if (!work)
+                return NULL;
+        LIST_FOREACH(job, &work->jobs, device_link)
+                if (job->campaign == campaign)
+                        return job;
+        return NULL;
+}
+
+int campaign_take_device(struct campaign *campaign, struct gw_device *device) {
+        if (!device->adopted || campaign_state_is_final(campaign->state) || campaign_find_job(campaign, device))
+                return 0;
+        if (fleet_select(&campaign->document->devices, device, NULL) != FLEET_SELECTED_YES)
+                return 0;
+        return job_create(campaign, device);
+}
+
+static void take_device(void *ctx, struct gw_device *device) {
+        struct campaign *campaign = ctx;
+        int r = campaign_take_device(campaign, device);
+        struct log_fields fields = { .campaign = campaign->row.id, .device = device->id };
+        if (r < 0)
+                log_error(&fields, "no job could be made: %s", strerror(-r));
+}
+
+int campaign_take_devices(struct campaign *campaign) {
+        return fleet_each(campaign->update->options.fleet, take_device, campaign);
+}
+
+/* --- states --- */
+
+int campaign_set_state(struct campaign *campaign, enum campaign_state state, const char *reason) {
+        struct update *update = campaign->update;
+        struct log_fields fields = { .campaign = campaign->row.id };
+        int64_t finished_ms = campaign_state_is_final(state) ? update_wall_ms(update) : 0;
+        struct json *body;
+        char *reason_copy = reason ? strdup(reason) : NULL, *state_copy = strdup(campaign_state_name(state));
+        if (!state_copy || (reason && !reason_copy)) {
+                free(state_copy);
+                free(reason_copy);
+                return -ENOMEM;
+        }
+        free(campaign->row.state);
+        free(campaign->row.reason);
+        campaign->row.state = state_copy;
+        campaign->row.reason = reason_copy;
+        campaign->row.finished_ms = finished_ms;
+        campaign->state = state;
+        if (finished_ms)
+                timer_cancel(TAKE_PTR(campaign->deadline_timer));
+        log_info(&fields, "campaign %s is %s%s%s", campaign->row.id, campaign_state_name(state), reason ? ": " : "", reason ? reason : "");
+        body = json_new_object();
+        json_set_string(body, "state", campaign_state_name(state));
+        json_set_string(body, "reason", reason);
+        if (campaign_table_set_state(update->options.store, campaign->row.campaign_id, campaign->row.state, campaign->row.reason, finished_ms) < 0) {
+                json_free(body);
+                return -EIO;
+        }
+        return record_event(update, "campaign-state", campaign, NULL, body);
+}
+
+void campaign_check_complete(struct campaign *campaign) {
+        if (campaign_state_is_final(campaign->state) && campaign->n_unfinished == 0 && campaign->n_running == 0) {
+                schedule(campaign->update); /* it is let go there */
+                return;
+        }
+        /* A campaign without a device stays until its deadline: one may still be adopted. */
+        if (campaign->n_unfinished > 0 || campaign->n_jobs == 0 || campaign_state_is_final(campaign->state))
+                return;
+        (void) campaign_set_state(campaign, CAMPAIGN_STATE_COMPLETED, NULL);
+        schedule(campaign->update);
+}
+
+void campaign_stop_jobs(struct campaign *campaign, enum job_state state, const char *reason, struct json *ret_busy) {
+        struct job *job, *spare;
+        LIST_FOREACH_SAFE(job, spare, &campaign->jobs, link) {
+                if (job_is_final(job) || job_stop(job, state, reason) != -EBUSY || !ret_busy)
+                        continue;
+                struct json *row = json_append_new_object(ret_busy);
+                json_set_string(row, "device", job->row.device);
+                json_set_string(row, "step", job->row.step);
+                json_set_string(row, "reason", "behind the point of no return");
+        }
+}
+
+/* --- deadline --- */
+
+/* Behind the point of no return a device that is not back by now failed; what still runs there is ended first. */
+static void give_up(struct job *job) {
+        struct gw_error err;
+        if (job->run) {
+                job->stopping = true;
+                job->stop_state = JOB_STATE_FAILED;
+                (void) run_stop(job->run, GW_STOP_SHUTDOWN);
+                return;
+        }
+        gw_error_set(&err, "did-not-return", "%s was not back by the deadline of the campaign", job->row.device);
+        (void) job_finish_error(job, JOB_STATE_FAILED, &err);
+}
+
+static void deadline_passed(struct campaign *campaign) {
+        struct job *job, *spare;
+        bool started = campaign->started_any;
+        if (!started)
+                (void) campaign_set_state(campaign, CAMPAIGN_STATE_EXPIRED, "deadline");
+        LIST_FOREACH_SAFE(job, spare, &campaign->jobs, link)
+                if (!job_is_final(job) && job_stop(job, JOB_STATE_TIMED_OUT, "deadline") == -EBUSY)
+                        give_up(job);
+        if (!campaign_state_is_final(campaign->state) && campaign->n_jobs == 0)
+                (void) campaign_set_state(campaign, CAMPAIGN_STATE_EXPIRED, "deadline");
+}
+
+static void deadline_look(void *ctx) {
+        struct campaign *campaign = ctx;
+        campaign->deadline_timer = NULL;
+        if (update_is_credible(campaign->update) && update_wall_ms(campaign->update) >= campaign->row.deadline_ms)
+                deadline_passed(campaign);
+        if (!campaign_state_is_final(campaign->state))
+                campaign_arm_deadline(campaign);
+}
+
+void campaign_arm_deadline(struct campaign *campaign) {
+        int64_t left_ms = campaign->row.deadline_ms - update_wall_ms(campaign->update);
+        if (campaign->row.deadline_ms == 0 || campaign->deadline_timer)
+                return;
+        /* Passed, but with running jobs that end, or with a clock that is not believed: look again in a while. */
+        if (left_ms <= 0)
+                left_ms = campaign->started_any ? 5000 : 60000;
+        (void) timer_start(campaign->update->options.loop, MIN(left_ms, DEADLINE_LOOK_MS), deadline_look, campaign, &campaign->deadline_timer);
+}

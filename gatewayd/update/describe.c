@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "update/internal.h"
+
+#include <stdlib.h>
+
+#include "base/error_catalogue.h"
+#include "base/str.h"
+
+#define REPORT_DEVICES_MAX 100
+
+/* JSON of campaigns and jobs as schemas/reply.schema.json and report.schema.json have them. */
+
+static void set_time(struct json *json, const char *key, int64_t wall_ms) {
+        char text[TIME_RFC3339_SIZE];
+        if (wall_ms > 0 && time_format_rfc3339(text, sizeof text, wall_ms) >= 0)
+                json_set_string(json, key, text);
+}
+
+static void set_digest(struct json *json, const char *key, const uint8_t digest[DIGEST_SIZE]) {
+        char hex[DIGEST_HEX_SIZE];
+        str_hex_encode(hex, sizeof hex, digest, DIGEST_SIZE);
+        json_set_string(json, key, hex);
+}
+
+static void set_error(const struct update *update, struct json *json, const char *name, const char *text) {
+        struct gw_error_info scratch;
+        const struct gw_error_info *info = driver_registry_error(update->options.registry, name, &scratch);
+        struct json *error = json_set_new_object(json, "error");
+        json_set_string(error, "name", name);
+        json_set_string(error, "text", text ? text : "");
+        json_set_string(error, "advice", info ? info->advice : NULL);
+}
+
+/* --- campaign --- */
+
+static void add_counts(const struct campaign *campaign, struct json *json) {
+        size_t counts[JOB_STATE_COUNT_] = { 0 }, results[GW_RESULT_REPORTED + 1] = { 0 };
+        struct json *list = json_set_new_object(json, "counts");
+        const struct job *job;
+        enum gw_result result;
+        LIST_FOREACH(job, &campaign->jobs, link) {
+                counts[job->state]++;
+                if (job->row.result && result_parse(job->row.result, &result) >= 0)
+                        results[result]++;
+        }
+        json_set_int(list, "total", (int64_t) campaign->n_jobs);
+        for (int i = 0; i < JOB_STATE_COUNT_; i++)
+                json_set_int(list, job_state_name((enum job_state) i), (int64_t) counts[i]);
+        list = json_set_new_object(json, "results");
+        for (int i = 0; i < GW_RESULT_REPORTED; i++)
+                if (results[i] > 0)
+                        json_set_int(list, result_name((enum gw_result) i), (int64_t) results[i]);
+}
+
+int campaign_describe(const struct campaign *campaign, struct json **ret_json) {
+        _cleanup_json_ struct json *json = json_new_object();
+        if (!json)
+                return -ENOMEM;
+        json_set_string(json, "id", campaign->row.id);
+        json_set_int(json, "revision", campaign->row.revision);
+        json_set_string(json, "state", campaign->row.state);
+        json_set_string(json, "reason", campaign->row.reason);
+        json_set_string(json, "comment", campaign->document->comment);
+        json_set_string(json, "source", campaign->row.source);
+        json_set_string(json, "principal", campaign->row.principal);
+        set_digest(json, "digest", campaign->row.digest);
+        set_time(json, "accepted", campaign->row.accepted_ms);
+        set_time(json, "deadline", campaign->row.deadline_ms);
+        set_time(json, "finished", campaign->row.finished_ms);
+        if (campaign->document->rollback)
+                json_set_string(json, "rollback", "other-slot");
+        add_counts(campaign, json);
+        *ret_json = TAKE_PTR(json);
+        return 0;
+}
+
+/* --- job --- */
+
+static void add_progress(const struct job *job, struct json *json) {
+        if (job->progress_total == 0)
+                return;
+        json_set_int(json, "percent", (int64_t) (job->progress_done * 100 / job->progress_total));
+        json_set_int(json, "done_bytes", (int64_t) job->progress_done);
+        json_set_int(json, "total_bytes", (int64_t) job->progress_total);
+        if (job->progress_rate > 0) {
+                json_set_int(json, "rate_bytes_s", job->progress_rate);
+                json_set_int(json, "eta_ms", (int64_t) (job->progress_total - job->progress_done) * 1000 / job->progress_rate);
+        }
+}
+
+/* What a person is told a job waits for. */
+static const char *reason_of(const struct job *job) {
+        const struct campaign *campaign = job->campaign;
+        if (job_is_final(job) || job->run)
+                return job_is_final(job) ? job->row.reason : NULL;
+        if (campaign->state == CAMPAIGN_STATE_PAUSED)
+                return "paused";
+        if (job->row.reason)
+                return job->row.reason;
+        for (size_t i = 0; i < campaign->n_files; i++)
+                if (!gw_error_is_set(&campaign->files[i].error) && !package_is_ready(campaign->files[i].user.package))
+                        return campaign->files[i].waiting[0] ? campaign->files[i].waiting : "fetching";
+        return campaign->state == CAMPAIGN_STATE_IN_PROGRESS ? "concurrency" : NULL;
+}
+
+static void add_result(struct job *job, struct json *json) {
+        const struct job_row *row = &job->row;
+        json_set_string(json, "result", row->result);
+        json_set_string(json, "proof", row->proof);
+        if (row->error_name)
+                set_error(job->campaign->update, json, row->error_name, row->error_text);
+        if (json_length(job->notes) > 0)
+                json_set(json, "notes", json_ref(job->notes));
+        json_set_string(json, "version_before", row->version_before);
+        json_set_string(json, "version_after", row->version_after);
+        json_set_string(json, "hash_before", row->hash_before);
+        json_set_string(json, "hash_after", row->hash_after);
+}
+
+static int add_step(void *ctx, struct step_row *row) {
+        struct json *json = json_append_new_object(ctx);
+        if (!json)
+                return -ENOMEM;
+        json_set_int(json, "n", row->n);
+        json_set_string(json, "name", row->name);
+        json_set_int(json, "attempt", row->attempt);
+        set_time(json, "entered", row->entered_ms);
+        return 0;
+}
+
+static int add_target(void *ctx, struct target_row *row) {
+        struct json *json = json_append_new_object(ctx), *error;
+        if (!json)
+                return -ENOMEM;
+        json_set_string(json, "key", row->key);
+        json_set_string(json, "state", row->state);
+        json_set_string(json, "result", row->result);
+        json_set_string(json, "proof", row->proof);
+        if (row->error_name) {
+                error = json_set_new_object(json, "error");
+                json_set_string(error, "name", row->error_name);
+                json_set_string(error, "text", row->error_text);
+        }
+        return 0;
+}
+
+static int add_history(struct job *job, bool with_steps, struct json *json) {
+        struct store *store = job->campaign->update->options.store;
+        _cleanup_json_ struct json *targets = json_new_array();
+        int r = targets ? job_table_each_target(store, job->row.job_id, add_target, targets) : -ENOMEM;
+        if (r >= 0 && json_length(targets) > 0)
+                r = json_set(json, "targets", json_ref(targets));
+        if (r < 0 || !with_steps)
+                return r;
+        return job_table_each_step(store, job->row.job_id, add_step, json_set_new_array(json, "steps"));
+}
+
+int job_describe(struct job *job, bool with_steps, struct json **ret_json) {
+        const struct job_row *row = &job->row;
+        _cleanup_json_ struct json *json = json_new_object();
+        const char *reason = reason_of(job);
+        int r;
+        if (!json)
+                return -ENOMEM;
+        json_set_string(json, "device", row->device);
+        json_set_string(json, "name", job->device ? device_name(job->device) : NULL);
+        json_set_string(json, "state", row->state);
+        json_set_string(json, "reason", reason);
+        if (job->state == JOB_STATE_IN_PROGRESS && reason)
+                json_set_bool(json, "waiting", true);
+        json_set_string(json, "step", job->run && run_step_name(job->run)[0] ? run_step_name(job->run) : row->step);
+        if (job->run)
+                add_progress(job, json);
+        json_set_int(json, "attempt", row->attempt);
+        json_set_int(json, "attempts", job->campaign->document->policy.attempts);
+        json_set_bool(json, "committed", row->committed);
+        if (row->has_artifact)
+                set_digest(json, "artifact", row->artifact);
+        add_result(job, json);
+        set_time(json, "queued", row->queued_ms);
+        set_time(json, "started", row->started_ms);
+        set_time(json, "finished", row->finished_ms);
+        r = add_history(job, with_steps, json);
+        if (r >= 0)
+                *ret_json = TAKE_PTR(json);
+        return r;
+}
+
+int job_describe_result(struct job *job, struct json **ret_json) {
+        _cleanup_json_ struct json *json = json_new_object();
+        if (!json)
+                return -ENOMEM;
+        json_set_string(json, "state", job->row.state);
+        json_set_string(json, "reason", job->row.reason);
+        add_result(job, json);
+        if (job->row.started_ms > 0 && job->row.finished_ms >= job->row.started_ms)
+                json_set_int(json, "duration_ms", job->row.finished_ms - job->row.started_ms);
+        *ret_json = TAKE_PTR(json);
+        return 0;
+}
+
+struct json *progress_describe(const struct job *job) {
+        struct json *json = json_new_object();
+        if (!json)
+                return NULL;
+        json_set_string(json, "campaign", job->campaign->row.id);
+        json_set_int(json, "revision", job->campaign->row.revision);
+        json_set_string(json, "device", job->row.device);
+        if (job->run && run_step_name(job->run)[0])
+                json_set_string(json, "step", run_step_name(job->run));
+        add_progress(job, json);
+        if (!job->run)
+                json_set_string(json, "waiting", job->row.reason);
+        json_set_int(json, "attempt", job->row.attempt);
+        return json;
+}
+
+/* --- what a door asks --- */
+
+struct row_ids {
+        struct json *list;
+        struct update *update;
+};
+
+static int describe_row(void *ctx, struct campaign_row *row) {
+        struct row_ids *rows = ctx;
+        struct campaign *campaign = NULL;
+        struct json *json = NULL;
+        bool loaded = false;
+        int r = campaign_look(rows->update, row->id, row->revision, &campaign, &loaded, NULL);
+        if (r < 0)
+                return r == -ENOENT ? 0 : r;
+        r = campaign_describe(campaign, &json);
+        if (r >= 0)
+                r = json_append(rows->list, json);
+        if (loaded)
+                campaign_free(campaign);
+        return r;
+}
+
+int update_campaign_list(struct update *update, bool only_unfinished, struct json **ret_json) {
+        _cleanup_json_ struct json *list = json_new_array();
+        struct row_ids rows = { .list = list, .update = update };
+        int r = list ? campaign_table_each(update->options.store, only_unfinished, describe_row, &rows) : -ENOMEM;
+        if (r >= 0)
+                *ret_json = TAKE_PTR(list);
+        return r;
+}
+
+static int describe_whole(struct campaign *campaign, bool with_steps, struct json *json) {
+        struct json *summary = NULL, *document = NULL, *jobs;
+        struct job *job;
+        int r = campaign_describe(campaign, &summary);
+        if (r >= 0)
+                r = json_set(json, "campaign", summary);
+        if (r >= 0)
+                r = campaign_document_write(campaign->document, &document);
+        if (r >= 0)
+                r = json_set(json, "document", document);
+        jobs = json_set_new_array(json, "jobs");
+        if (r < 0 || !jobs)
+                return r < 0 ? r : -ENOMEM;
+        LIST_FOREACH(job, &campaign->jobs, link) {
+                struct json *row = NULL;
+                r = job_describe(job, with_steps, &row);
+                if (r >= 0)
+                        r = json_append(jobs, row);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+int update_campaign_get(struct update *update, const char *id, int64_t revision, bool with_steps, struct json **ret_json, struct gw_error *err) {
+        _cleanup_json_ struct json *json = json_new_object();
+        struct campaign *campaign;
+        bool loaded;
+        int r = campaign_look(update, id, revision, &campaign, &loaded, err);
+        if (r < 0)
+                return r;
+        r = json ? describe_whole(campaign, with_steps, json) : -ENOMEM;
+        if (loaded)
+                campaign_free(campaign);
+        if (r >= 0)
+                *ret_json = TAKE_PTR(json);
+        return r;
+}
+
+/* --- the report --- */
+
+static struct json *failure_of(const struct update *update, struct json *failures, const char *name) {
+        struct gw_error_info scratch;
+        const struct gw_error_info *info;
+        struct json *row;
+        JSON_FOREACH_ITEM(i, known, failures)
+                if (str_equal(json_member_text(known, "name"), name))
+                        return known;
+        row = json_append_new_object(failures);
+        info = driver_registry_error(update->options.registry, name, &scratch);
+        json_set_string(row, "name", name);
+        json_set_string(row, "class", info ? error_class_name((enum error_class) info->class_) : "terminal");
+        json_set_string(row, "meaning", info ? info->meaning : "");
+        json_set_string(row, "advice", info ? info->advice : "");
+        json_set_int(row, "count", 0);
+        json_set_new_array(row, "devices");
+        json_set_bool(row, "cut", false);
+        return row;
+}
+
+static void count_device(struct json *row, struct json *device) {
+        struct json *devices = json_child(row, "devices");
+        int64_t count = 0;
+        (void) json_member_int(row, "count", 0, INT64_MAX, &count);
+        json_set_int(row, "count", count + 1);
+        if (json_length(devices) < REPORT_DEVICES_MAX) {
+                json_append(devices, device);
+                return;
+        }
+        json_set_bool(row, "cut", true);
+        json_free(device);
+}
+
+static struct json *unseen_device(const struct job *job) {
+        struct json *row = json_new_object();
+        json_set_string(row, "device", job->row.device);
+        if (job->device) {
+                json_set_string(row, "name", device_name(job->device));
+                set_time(row, "last_seen", job->device->last_seen_ms);
+        }
+        return row;
+}
+
+int campaign_describe_report(struct campaign *campaign, struct json **ret_json) {
+        const struct update *update = campaign->update;
+        _cleanup_json_ struct json *json = json_new_object();
+        struct json *summary = NULL, *failures, *not_seen;
+        struct job *job;
+        int r = json ? campaign_describe(campaign, &summary) : -ENOMEM;
+        if (r < 0)
+                return r;
+        json_set_string(json, "schema", "gatewayd/report/1");
+        json_set_string(json, "epoch", store_epoch(update->options.store));
+        set_time(json, "created", update_wall_ms(update));
+        json_set(json, "campaign", summary);
+        failures = json_set_new_array(json, "failures");
+        not_seen = json_set_new_object(json, "not_seen");
+        json_set_int(not_seen, "count", 0);
+        json_set_new_array(not_seen, "devices");
+        json_set_bool(not_seen, "cut", false);
+        LIST_FOREACH(job, &campaign->jobs, link) {
+                const char *reason = reason_of(job);
+                if (job->row.error_name)
+                        count_device(failure_of(update, failures, job->row.error_name), json_new_string(job->row.device));
+                if (reason && strcmp(reason, "not-seen") == 0)
+                        count_device(not_seen, unseen_device(job));
+        }
+        if (campaign->row.finished_ms > 0)
+                json_set_int(json, "duration_ms", campaign->row.finished_ms - campaign->row.accepted_ms);
+        *ret_json = TAKE_PTR(json);
+        return 0;
+}
+
+int update_campaign_report(struct update *update, const char *id, int64_t revision, struct json **ret_json, struct gw_error *err) {
+        struct campaign *campaign;
+        bool loaded;
+        int r = campaign_look(update, id, revision, &campaign, &loaded, err);
+        if (r < 0)
+                return r;
+        r = campaign_describe_report(campaign, ret_json);
+        if (loaded)
+                campaign_free(campaign);
+        return r;
+}

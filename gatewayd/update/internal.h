@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * What the files of update/ share. One file a part of the work:
+ *
+ *     update.c     life of the whole: load, begin, stop, listeners          campaign.c  states of a campaign, counts, deadline
+ *     offer.c      accepting, superseding                                   job.c       states of a job, waits, attempts
+ *     command.c    pause, resume, cancel, retry                             job_run.c   the owner of a job's run: journal, ends
+ *     package.c    files opened and read by a format, shared                order.c     which file for which device; what is wanted
+ *     visit.c      inspection and diagnosis                                 schedule.c  which job starts now
+ *     plan.c       dry run                                                  describe.c  JSON of campaigns and jobs
+ *     record.c     events and audit                                         backoff.c   how long until the next attempt
+ *
+ *     offer -> campaign -> job (queued) -> schedule -> job_run -> driver/run -> job (final) -> campaign (completed)
+ *
+ * Memory holds the unfinished campaigns with all their jobs and follows the store in the same turn: every change is first made in
+ * the rows, effects towards a device or a person wait for store_sync().
+ */
+
+#include "base/list.h"
+#include "document/campaign.h"
+#include "document/names.h"
+#include "driver/run.h"
+#include "loop/timer.h"
+#include "store/campaign_table.h"
+#include "store/job_table.h"
+#include "update/update.h"
+
+#define UPDATE_LISTENERS_MAX 8
+#define UPDATE_NOTES_MAX 24          /* notes kept of one job */
+#define UPDATE_PROGRESS_MS 250       /* between two progress reports of one job */
+#define UPDATE_INSPECT_RETRY_MS 30000 /* a device whose model or images are not known is asked again this often */
+#define UPDATE_PACKAGE_RETRY_MS 60000
+
+struct offer;
+struct package;
+struct visit;
+
+/* Somebody who needs a file of the cache, opened and read; see package_get(). */
+struct package_user {
+        struct list link;
+        void (*done)(void *ctx, struct package *package);
+        void *ctx;
+        struct package *package;
+        struct loop_deferral *deferral; /* package.c */
+};
+
+/* --- one campaign --- */
+
+struct campaign_file {
+        const struct campaign_artifact *artifact;
+        struct package_user user; /* user.package: ready when package_is_ready() */
+        struct artifact_fetch *fetch;
+        struct timer *retry_timer;
+        struct gw_error error;   /* terminal */
+        char waiting[48];        /* reason, "" none */
+        bool pinned;
+        struct campaign *campaign;
+};
+
+struct campaign {
+        struct list link; /* update.campaigns */
+        struct update *update;
+        struct campaign_row row;
+        struct campaign_document *document;
+        enum campaign_state state;
+        struct campaign_file *files;
+        size_t n_files;
+        struct list jobs;  /* all, struct job.link */
+        struct list ready; /* may start as soon as there is room */
+        size_t n_jobs, n_unfinished, n_running;
+        bool started_any;
+        struct timer *deadline_timer;
+        bool visiting; /* loaded only to be described, or not accepted yet */
+        struct offer *offer; /* while it is not accepted */
+};
+
+/* --- one job --- */
+
+struct job {
+        struct list link;        /* campaign.jobs */
+        struct list ready_link;  /* campaign.ready */
+        struct list device_link; /* device_work.jobs */
+        struct campaign *campaign;
+        struct gw_device *device; /* held; NULL when the device is forgotten (finished jobs only) */
+        struct job_row row;
+        enum job_state state;
+
+        struct gw_run *run;
+        struct gw_order *order;
+        struct timer *wake_timer;
+        uint32_t wakes;         /* enum gw_wake while it waits */
+        bool stopping;
+        enum job_state stop_state; /* what it becomes when its run has stopped; QUEUED: goes on later */
+        char stop_reason[48];
+
+        struct json *notes;
+        uint64_t progress_done, progress_total; /* bytes of the running step */
+        uint64_t progress_from;                 /* where it was at progress_from_ms */
+        int64_t progress_from_ms, progress_ms;  /* monotonic; of the last report */
+        int64_t progress_rate;                  /* bytes a second since progress_from_ms */
+        struct store_wait *journal_wait;
+};
+
+/* What update/ keeps with a device (gw_device.work): its jobs in order of acceptance (also finished ones of
+ * campaigns that are not), and who has it now. */
+struct device_work {
+        struct list jobs;
+        struct job *running;
+        struct visit *visit;
+        int64_t inspected_ms; /* monotonic, last automatic inspection; 0 never */
+        struct timer *inspect_timer;
+        struct update *update;
+        struct gw_device *device;
+};
+
+struct update {
+        struct update_options options;
+        struct list campaigns; /* unfinished, in order of acceptance */
+        struct list packages;
+        struct list visits;
+        struct list offers; /* orders on their way in */
+        struct list replies; /* answers that wait for a sync */
+        struct timer *schedule_timer;
+        bool begun, stopping;
+        void (*stopped)(void *ctx);
+        void *stopped_ctx;
+        struct timer *stopped_timer;
+        size_t n_running; /* runs of jobs */
+        size_t n_visiting;
+        uint64_t n_finished;
+        struct {
+                const struct update_listener *listener;
+                void *ctx;
+        } listeners[UPDATE_LISTENERS_MAX];
+        size_t n_listeners;
+        int64_t announced_seq; /* events up to here were told to the listeners */
+        bool announcing;
+        struct store_wait *announce_wait;
+};
+
+int64_t update_wall_ms(const struct update *update);
+bool update_is_credible(const struct update *update);
+struct campaign *update_find_campaign(struct update *update, const char *id);
+/* After a run or visit ended while the whole stops. */
+void update_check_stopped(struct update *update);
+
+/* --- update.c: answers that wait for the store --- */
+/* Takes `result` over. */
+int reply_after_sync(struct update *update, struct json *result, update_reply reply, void *ctx);
+/* Comes later, too. */
+int reply_error(struct update *update, const struct gw_error *err, const struct json_errors *mistakes, update_reply reply, void *ctx);
+void replies_drop(struct update *update);
+
+/* --- record.c --- */
+/* Takes `body` over; NULL = {}. */
+int record_event(struct update *update, const char *type, const struct campaign *campaign, const char *device, struct json *body);
+int record_command(struct update *update, const struct update_actor *actor, const char *command, const struct campaign *campaign, const char *result);
+int record_job(struct update *update, const struct job *job);
+/* Tells listeners of events once they are durable. */
+void record_announce(struct update *update);
+
+/* --- package.c --- */
+/* A file of the cache, opened and read by the format that recognises it; shared by everybody who needs the same digest. `done` comes
+ * once, later, unless package_put() came before. */
+int package_get(struct update *update, const uint8_t sha256[DIGEST_SIZE], struct package_user *user);
+void package_put(struct package_user *user);
+bool package_is_ready(const struct package *package);
+const struct gw_error *package_error(const struct package *package); /* NULL when it was read */
+const struct gw_package *package_content(const struct package *package);
+int package_describe(const struct package *package, struct json **ret_json);
+bool packages_are_idle(const struct update *update);
+
+/* --- order.c --- */
+/* Which file of the campaign is for this device? 0 with *ret_file (NULL in a rollback); -EAGAIN with a waiting reason in err; another
+ * negative errno with err when none is. */
+int order_choose(const struct campaign *campaign, const struct gw_device *device, struct campaign_file **ret_file, struct gw_error *err);
+/* What the job wants of its device; the caller frees it. -EAGAIN with a reason when something is not known yet. */
+int order_make(const struct campaign *campaign, const struct gw_device *device, const struct campaign_file *file, const char *wanted,
+               struct gw_order **ret_order, struct gw_error *err);
+int order_write_wanted(const struct gw_order *order, char **ret_text);
+/* The rules that hold between a device as it is now and an order: model and downgrade. As order_choose(). */
+int order_check(const struct campaign *campaign, const struct gw_device *device, const struct gw_order *order, const struct campaign_file *file,
+                struct gw_error *err);
+const struct gw_image *device_active_image(const struct gw_device *device, uint8_t image);
+
+/* --- update.c: campaigns from the store --- */
+/* Takes row over. `visiting`: only to look at; free it afterwards. */
+int campaign_load(struct update *update, struct campaign_row *row, bool visiting, struct campaign **ret_campaign);
+/* In memory, else loaded to look at (*ret_loaded: campaign_free() it). campaign-unknown. */
+int campaign_look(struct update *update, const char *id, int64_t revision, struct campaign **ret_campaign, bool *ret_loaded, struct gw_error *err);
+
+/* --- campaign.c --- */
+/* Is the file what the document says of it? */
+bool campaign_file_is_as_stated(const struct campaign_file *file, struct gw_error *err);
+int campaign_new(struct update *update, struct campaign_row *row, struct campaign_document *document, struct campaign **ret_campaign);
+void campaign_free(struct campaign *campaign);
+/* A file that was read while the order came in belongs to the accepted campaign now. */
+void campaign_keep_file(struct campaign_file *file);
+/* Opens or fetches the files. */
+void campaign_begin_files(struct campaign *campaign);
+/* Takes in every adopted device that matches and is not in it yet. */
+int campaign_take_devices(struct campaign *campaign);
+int campaign_take_device(struct campaign *campaign, struct gw_device *device);
+int campaign_set_state(struct campaign *campaign, enum campaign_state state, const char *reason);
+/* A job became final: is the campaign complete? */
+void campaign_check_complete(struct campaign *campaign);
+void campaign_arm_deadline(struct campaign *campaign);
+struct job *campaign_find_job(struct campaign *campaign, const struct gw_device *device);
+/* Stops every job as far as it goes: pause (QUEUED), cancel, supersede, deadline. ret_busy gets those that could not be stopped. */
+void campaign_stop_jobs(struct campaign *campaign, enum job_state state, const char *reason, struct json *ret_busy);
+
+/* --- job.c --- */
+int job_new(struct campaign *campaign, struct gw_device *device, struct job_row *row, struct job **ret_job);
+void job_free(struct job *job);
+int job_create(struct campaign *campaign, struct gw_device *device);
+/* Queued or waiting: the reason a person sees; wakes again after delay_ms (0 = only by events). */
+void job_wait(struct job *job, const char *reason, uint32_t wakes, int64_t delay_ms);
+void job_make_ready(struct job *job);
+int job_finish(struct job *job, enum job_state state, const struct run_end *end);
+int job_finish_error(struct job *job, enum job_state state, const struct gw_error *err);
+int job_requeue(struct job *job);
+void job_note(struct job *job, const char *text);
+/* Final at once when no run has it, else as soon as its run stopped. -EBUSY behind the point of no return. */
+int job_stop(struct job *job, enum job_state state, const char *reason);
+bool job_is_final(const struct job *job);
+
+/* --- job_run.c --- */
+int job_run_start(struct job *job, struct gw_error *err);
+
+/* --- schedule.c --- */
+void schedule(struct update *update);
+struct device_work *device_work(struct update *update, struct gw_device *device);
+void device_work_free(struct gw_device *device);
+/* The device is nobody's now: jobs that found it busy are ready again. */
+void schedule_device_done(struct gw_device *device);
+/* A device was heard or changed. */
+void schedule_device(struct update *update, struct gw_device *device, enum fleet_event event);
+
+/* --- offer.c --- */
+void offers_free(struct update *update);
+
+/* --- visit.c --- */
+int visit_start(struct update *update, struct gw_device *device, enum gw_operation_kind kind, update_reply reply, void *ctx);
+void visits_stop(struct update *update);
+
+/* --- describe.c --- */
+int campaign_describe(const struct campaign *campaign, struct json **ret_json);
+int campaign_describe_report(struct campaign *campaign, struct json **ret_json);
+/* With steps and targets as the store has them. */
+int job_describe(struct job *job, bool with_steps, struct json **ret_json);
+/* The members of a result: {state, result, proof, error, version_before, ...}. */
+int job_describe_result(struct job *job, struct json **ret_json);
+struct json *progress_describe(const struct job *job); /* NULL when out of memory */
+
+/* --- backoff.c --- */
+/* Exponential with full jitter: uniformly in 0..min(first * 2^(attempt - 1), max). `random` uniform in 0..UINT32_MAX. */
+int64_t backoff_ms(uint32_t attempt, int64_t first_ms, int64_t max_ms, uint32_t random);

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "update/internal.h"
+
+#include <stdlib.h>
+
+#include "base/log.h"
+
+#define INSPECTIONS_MAX 16 /* automatic ones at once */
+#define INSPECTIONS_FULL_MS 500
+
+/* --- what is kept with a device --- */
+
+struct device_work *device_work(struct update *update, struct gw_device *device) {
+        struct device_work *work = device->work;
+        if (work)
+                return work;
+        work = calloc(1, sizeof *work);
+        if (!work)
+                return NULL;
+        list_init(&work->jobs);
+        work->update = update;
+        work->device = device;
+        device->work = work;
+        return work;
+}
+
+void device_work_free(struct gw_device *device) {
+        struct device_work *work = device->work;
+        if (!work || !list_is_empty(&work->jobs) || work->running || work->visit)
+                return;
+        free(work);
+        device->work = NULL;
+}
+
+/* --- who hears of a device --- */
+
+void schedule_device_done(struct gw_device *device) {
+        struct device_work *work = device->work;
+        struct job *job;
+        if (!work)
+                return;
+        LIST_FOREACH(job, &work->jobs, device_link)
+                if (!job_is_final(job) && !job->run && !job->wake_timer && !job->wakes)
+                        job_make_ready(job);
+}
+
+static void device_heard(struct gw_device *device) {
+        struct device_work *work = device->work;
+        struct job *job;
+        if (!work)
+                return;
+        LIST_FOREACH(job, &work->jobs, device_link)
+                if (!job_is_final(job) && (job->wakes & GW_WAKE_SEEN))
+                        job_make_ready(job);
+}
+
+static void device_changed(struct update *update, struct gw_device *device) {
+        struct campaign *campaign;
+        LIST_FOREACH(campaign, &update->campaigns, link)
+                (void) campaign_take_device(campaign, device);
+}
+
+void schedule_device(struct update *update, struct gw_device *device, enum fleet_event event) {
+        if (update->stopping || !update->begun)
+                return;
+        switch (event) {
+        case FLEET_EVENT_CHANGED:
+                device_changed(update, device);
+                device_heard(device);
+                break;
+        case FLEET_EVENT_SEEN:
+                device_heard(device);
+                break;
+        case FLEET_EVENT_GONE:
+        case FLEET_EVENT_FORGOTTEN:
+                break;
+        }
+}
+
+/* --- starting one job --- */
+
+static struct campaign_file *file_of_digest(struct campaign *campaign, const uint8_t digest[DIGEST_SIZE]) {
+        for (size_t i = 0; i < campaign->n_files; i++)
+                if (memcmp(campaign->files[i].artifact->sha256, digest, DIGEST_SIZE) == 0)
+                        return &campaign->files[i];
+        return NULL;
+}
+
+/* Model or slots are not known: the device is asked, which changes nothing on it. */
+static void ask_device(struct job *job, const char *reason) {
+        struct update *update = job->campaign->update;
+        struct device_work *work = job->device->work;
+        int64_t delay_ms = UPDATE_INSPECT_RETRY_MS, now_ms = loop_now_ms(update->options.loop);
+        if (update->n_visiting >= INSPECTIONS_MAX) {
+                delay_ms = INSPECTIONS_FULL_MS;
+        } else if (!work->inspected_ms || now_ms - work->inspected_ms >= UPDATE_INSPECT_RETRY_MS) {
+                work->inspected_ms = now_ms;
+                (void) visit_start(update, job->device, GW_OPERATION_INSPECT, NULL, NULL);
+        }
+        job_wait(job, reason, GW_WAKE_SEEN | GW_WAKE_TIMER, delay_ms);
+}
+
+static bool device_is_free(struct job *job) {
+        struct device_work *work = job->device->work;
+        struct job *first;
+        if (work->running || work->visit)
+                return false;
+        /* In order of acceptance; a campaign that is paused does not hold up the next one. */
+        LIST_FOREACH(first, &work->jobs, device_link)
+                if (!job_is_final(first) && first->campaign->state == CAMPAIGN_STATE_IN_PROGRESS)
+                        return first == job;
+        return true;
+}
+
+static int choose(struct job *job, struct campaign_file **ret_file, struct gw_error *err) {
+        struct campaign_file *file = NULL;
+        int r;
+        if (job->row.has_artifact) {
+                *ret_file = file_of_digest(job->campaign, job->row.artifact);
+                return 0;
+        }
+        r = order_choose(job->campaign, job->device, &file, err);
+        if (r < 0)
+                return r;
+        if (file) {
+                job->row.has_artifact = true;
+                memcpy(job->row.artifact, file->artifact->sha256, DIGEST_SIZE);
+        }
+        *ret_file = file;
+        return 0;
+}
+
+static int prepare_order(struct job *job, struct gw_error *err) {
+        struct campaign_file *file = NULL;
+        int r = choose(job, &file, err);
+        if (r < 0)
+                return r;
+        free(TAKE_PTR(job->order));
+        r = order_make(job->campaign, job->device, file, job->row.wanted, &job->order, err);
+        if (r < 0 || job->row.wanted || file)
+                return r;
+        /* What a rollback wants is what lay in the other slot when it was ordered, whatever lies there later. */
+        r = order_write_wanted(job->order, &job->row.wanted);
+        return r < 0 ? r : job_table_update(job->campaign->update->options.store, &job->row);
+}
+
+static void not_startable(struct job *job, int r, const struct gw_error *err) {
+        if (r == -EAGAIN && strcmp(err->name, "model-conflict") != 0)
+                ask_device(job, err->name);
+        else if (r == -EAGAIN)
+                job_wait(job, err->name, GW_WAKE_SEEN, 0);
+        else if (r == -EIO)
+                (void) job_finish_error(job, JOB_STATE_FAILED, err);
+        else
+                (void) job_finish_error(job, JOB_STATE_REJECTED, err);
+}
+
+static void start_job(struct job *job) {
+        struct gw_error err = { 0 };
+        int r;
+        if (!job->device) {
+                gw_error_set(&err, "device-unknown", "%s was forgotten", job->row.device);
+                (void) job_finish_error(job, JOB_STATE_FAILED, &err);
+                return;
+        }
+        if (!job->device->adopted) {
+                gw_error_set(&err, "not-adopted", "%s is not adopted any more", job->row.device);
+                (void) job_finish_error(job, JOB_STATE_REJECTED, &err);
+                return;
+        }
+        if (!device_is_free(job)) {
+                job_wait(job, "busy", 0, 0);
+                return;
+        }
+        r = prepare_order(job, &err);
+        if (r >= 0)
+                r = job_run_start(job, &err) < 0 ? -EIO : 0;
+        if (r < 0)
+                not_startable(job, r, &err);
+}
+
+/* --- the pass --- */
+
+/* A campaign whose files are on their way starts nothing: which file is for whom may depend on them. */
+static bool files_are_decided(const struct campaign *campaign) {
+        for (size_t i = 0; i < campaign->n_files; i++)
+                if (!gw_error_is_set(&campaign->files[i].error) && !package_is_ready(campaign->files[i].user.package))
+                        return false;
+        return true;
+}
+
+static void schedule_campaign(struct update *update, struct campaign *campaign) {
+        struct list *node;
+        if (campaign->state != CAMPAIGN_STATE_IN_PROGRESS || !files_are_decided(campaign))
+                return;
+        while (campaign->n_running < campaign->document->policy.concurrency && update->n_running < (size_t) update->options.settings->limits.jobs) {
+                node = list_pop(&campaign->ready);
+                if (!node)
+                        return;
+                start_job(LIST_ENTRY(node, struct job, ready_link));
+        }
+}
+
+static void pass(void *ctx) {
+        struct update *update = ctx;
+        struct campaign *campaign, *spare;
+        update->schedule_timer = NULL;
+        if (update->stopping || !update->begun)
+                return;
+        LIST_FOREACH_SAFE(campaign, spare, &update->campaigns, link) {
+                schedule_campaign(update, campaign);
+                if (campaign_state_is_final(campaign->state) && campaign->n_unfinished == 0 && campaign->n_running == 0)
+                        campaign_free(campaign);
+        }
+}
+
+void schedule(struct update *update) {
+        if (update->schedule_timer || update->stopping || !update->begun)
+                return;
+        (void) timer_start(update->options.loop, 0, pass, update, &update->schedule_timer);
+}

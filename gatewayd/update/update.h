@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Campaigns and jobs: accepts orders, decides which device starts when, leads each through the steps of its driver (driver/run.h)
+ * and writes every transition together with its event into the store. Doors call down into this header and are told through a
+ * listener; nothing here knows a door.
+ *
+ * Async contract: where a function takes a `reply`, it returns < 0 and reply never comes, or 0 and reply comes exactly once, later,
+ * and not before what it tells is durable. In a reply either `result` is set (lent) or `err`; `mistakes` goes with
+ * `document-invalid`.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <gatewayd/plugin.h>
+
+#include "artifact/artifact.h"
+#include "base/json.h"
+#include "base/json_errors.h"
+#include "base/time.h"
+#include "config/settings.h"
+#include "driver/registry.h"
+#include "fleet/fleet.h"
+#include "loop/loop.h"
+#include "store/event_table.h"
+#include "store/store.h"
+
+struct update;
+
+struct update_options {
+        struct loop *loop;
+        struct store *store;
+        struct fleet *fleet;
+        struct artifacts *artifacts;
+        const struct driver_registry *registry;
+        const struct settings *settings; /* see update_set_settings() */
+        const struct clock *clock;       /* NULL: clock_real() */
+        bool (*clock_is_credible)(void *ctx);
+        void *clock_ctx;
+};
+
+/* Loads unfinished campaigns from the store. Nothing starts before update_begin(). */
+int update_new(const struct update_options *options, struct update **ret_update, struct gw_error *err);
+void update_begin(struct update *update);
+/* Every run stops at a resumable point; `stopped` comes once, later, at most RUN_STOP_GRACE_MS from now. Then update_free(). */
+void update_stop(struct update *update, void (*stopped)(void *ctx), void *ctx);
+void update_free(struct update *update);
+void update_set_settings(struct update *update, const struct settings *settings);
+
+/* Who orders: the door and the principal (uid or key), for the audit. */
+struct update_actor {
+        const char *door;
+        const char *principal;
+};
+
+typedef void (*update_reply)(void *ctx, struct json *result, const struct gw_error *err, const struct json_errors *mistakes);
+
+/* Idempotent on (id, revision). */
+int update_campaign_start(struct update *update, const struct update_actor *actor, const struct json *document, update_reply reply, void *ctx);
+int update_campaign_plan(struct update *update, const struct json *document, update_reply reply, void *ctx);
+int update_campaign_pause(struct update *update, const struct update_actor *actor, const char *id, update_reply reply, void *ctx);
+int update_campaign_resume(struct update *update, const struct update_actor *actor, const char *id, update_reply reply, void *ctx);
+/* The result says which jobs could not be stopped any more, and why. */
+int update_campaign_cancel(struct update *update, const struct update_actor *actor, const char *id, update_reply reply, void *ctx);
+
+/* Queues jobs again that ended without success: of these devices, or with these error names; both NULL: all of them. */
+struct update_retry {
+        const char *id;
+        const struct str_list *devices;
+        const struct str_list *errors;
+};
+int update_campaign_retry(struct update *update, const struct update_actor *actor, const struct update_retry *retry, update_reply reply, void *ctx);
+
+/* Reads, at once. *ret_json is the caller's. campaign-unknown. */
+int update_campaign_list(struct update *update, bool only_unfinished, struct json **ret_json);
+/* {campaign, document, jobs}. */
+int update_campaign_get(struct update *update, const char *id, int64_t revision, bool with_steps, struct json **ret_json, struct gw_error *err);
+int update_campaign_report(struct update *update, const char *id, int64_t revision, struct json **ret_json, struct gw_error *err);
+
+/* Reads what one device runs (GW_OPERATION_INSPECT), or diagnoses it. Result: {device, notes, result | error}. device-unknown,
+ * not-supported, busy. */
+int update_device_visit(struct update *update, const char *device_id, enum gw_operation_kind kind, update_reply reply, void *ctx);
+
+/* Reads a file of the cache with the registered formats: {sha256, size, format, version, compatible, parts, warnings, facts}. */
+int update_artifact_inspect(struct update *update, const uint8_t sha256[DIGEST_SIZE], update_reply reply, void *ctx);
+
+/* Notes an act of a person that is no campaign into the audit chain: device.adopt and its like. */
+int update_audit(struct update *update, const struct update_actor *actor, const char *command, const char *device, const char *result);
+
+struct update_listener {
+        /* Durable, in order of seq. */
+        void (*event)(void *ctx, const struct event_row *event);
+        /* Unnumbered, never stored: a job moved. {campaign, device, step, done, total, ...}, lent. At most a few a second and job. */
+        void (*progress)(void *ctx, const struct json *progress);
+};
+/* listener must live until update_unlisten(). At most 8. */
+int update_listen(struct update *update, const struct update_listener *listener, void *ctx);
+void update_unlisten(struct update *update, const struct update_listener *listener, void *ctx);
+
+struct update_counts {
+        size_t n_campaigns; /* unfinished */
+        size_t n_jobs;      /* unfinished */
+        size_t n_running;
+        uint64_t n_finished; /* jobs since the daemon began */
+};
+struct update_counts update_count(const struct update *update);
