@@ -76,10 +76,10 @@ struct json_iterator {
 struct json_iterator json_iterator_begin(const struct json *json);
 bool json_iterator_next(struct json_iterator *iterator);
 
-#define JSON_FOREACH_MEMBER(it, json) for (struct json_iterator it = json_iterator_begin(json); json_iterator_next(&it);)
-#define JSON_FOREACH_ITEM(index, item, json)                                                                                       \
-        for (size_t index = 0; index < json_length(json); index++)                                                                 \
-                for (struct json *item = json_at(json, index), *item##_once_ = (struct json *)(uintptr_t)1; item##_once_;          \
+#define JSON_FOREACH_MEMBER(it, object_) for (struct json_iterator it = json_iterator_begin(object_); json_iterator_next(&it);)
+#define JSON_FOREACH_ITEM(index, item, array_)                                                                                     \
+        for (size_t index = 0; index < json_length(array_); index++)                                                               \
+                for (struct json *item = json_at(array_, index), *item##_once_ = (struct json *)(uintptr_t)1; item##_once_;        \
                      item##_once_ = NULL)
 
 /*
