@@ -120,7 +120,7 @@ def make_ports(arguments, simulation):
             simulation.ports.append(UdpPort(simulation.reactor, device, host, port + number if port else 0))
         else:
             name = arguments.pty.replace("%d", str(number)).replace("{serial}", device.serial)
-            simulation.ports.append(SerialPort(simulation.reactor, device, name))
+            simulation.ports.append(SerialPort(simulation.reactor, simulation.openings, device, name))
 
 
 def _host_and_port(text):

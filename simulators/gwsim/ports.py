@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where a device is reached: a UDP socket or a pseudo terminal. A port joins device, link and reactor."""
+import fcntl
 import os
 import pty
 import socket
@@ -137,7 +138,9 @@ class SerialPort(Port):
            "[{:02d}:{:02d}:{:02d}.{:03d},000] <wrn> sensor: no answer, try {}\r\n",
            "uart:~$ {}{}{}{}{}\r\n")
 
-    def __init__(self, reactor, device, name):
+    def __init__(self, reactor, openings, device, name):
+        self.openings = openings
+        self._watch = None
         self.name = self.first_name = name
         self.master = self.slave = None
         self._paused = False
@@ -169,7 +172,13 @@ class SerialPort(Port):
         self._point_link()
         self.decoder = framing.Decoder(max_packet=65535)
         self._paused = False
+        self._watch = self.openings.watch(os.ttyname(self.slave), self._nobody_listens)
         self.reactor.add(self.master, self._readable)
+
+    def _nobody_listens(self):
+        """The last program has closed the port: a real one forgets what was not read, and who wanted it alone."""
+        termios.tcflush(self.slave, termios.TCIFLUSH)
+        fcntl.ioctl(self.slave, termios.TIOCNXCL)
 
     def _point_link(self):
         folder = os.path.dirname(self.name)
@@ -189,6 +198,7 @@ class SerialPort(Port):
                 os.unlink(self.name)
         except OSError:
             pass  # somebody else removed it
+        self.openings.forget(self._watch)
         os.close(self.slave)
         os.close(self.master)
         self.master = self.slave = None
@@ -199,6 +209,7 @@ class SerialPort(Port):
     # --- to the device ------------------------------------------------------------------------------------------
 
     def _readable(self):
+        self.openings.look()
         try:
             data = os.read(self.master, 4096)
         except (BlockingIOError, OSError):
@@ -283,7 +294,7 @@ class SerialPort(Port):
         return mixed
 
     def _write(self, opening, data):
-        if opening != self._times_opened or not self.is_open:
+        if opening != self._times_opened or not self.is_open or not self.openings.count(self._watch):
             return
         try:
             os.write(self.master, data)

@@ -4,6 +4,7 @@ import json
 import os
 import time
 
+from .openings import Openings
 from .options import OptionError
 from .reactor import Reactor
 
@@ -13,6 +14,7 @@ LASTING = {"upload-complete", "test", "perm", "confirm", "erase", "swap", "rever
 class Simulation:
     def __init__(self, events_path=None, state_folder=None):
         self.reactor = Reactor()
+        self.openings = Openings(self.reactor)
         self.ports = []
         self.listeners = []  # functions that want every event line
         self._state_folder = state_folder

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The whole program: real datagrams, a real pseudo terminal, the control channel, events, and restarts."""
+import fcntl
 import json
 import os
 import re
@@ -21,6 +22,7 @@ HERE = os.path.dirname(os.path.realpath(__file__))
 PROGRAM = os.path.join(HERE, "..", "gatewayd-simulate")
 NEW = make_image("1.1.0", 5000)
 PATIENCE_S = 10
+TIOCGEXCL = 0x80045440
 
 
 class Simulator:
@@ -188,6 +190,24 @@ def test_serial_update(simulate, tmp_path):
     await_event(events, "boot")
     assert versions(client) == [("1.1.0", False), ("1.0.0", True)]
     client.close()
+
+
+def test_serial_port_forgets_who_closed_it(simulate, tmp_path):
+    """Answers that nobody read do not wait for the next program, and an exclusive claim ends with its program."""
+    simulator = simulate("--pty", tmp_path / "board", "--latency-ms", 20)
+    events, first = simulator.subscribe(), SerialClient(simulator.devices[0]["path"])
+    fcntl.ioctl(first.fd, termios.TIOCEXCL)
+    first.send(request(0, 0, {"d": "unread"}, sequence=1))
+    first.ask(0, 0, {"d": "read"})
+    first.send(request(0, 5, {}, WRITE, sequence=2))
+    first.close()
+    await_event(events, "reset")
+    again = SerialClient(simulator.devices[0]["path"])
+    await_event(events, "boot")
+    again.send(request(0, 0, {"d": "second"}, sequence=3))
+    assert again.receive()[6] == 3
+    assert fcntl.ioctl(again.fd, TIOCGEXCL, b"0123") == bytes(4)
+    again.close()
 
 
 def test_serial_message_limit_counts_the_framing(simulate, tmp_path):
