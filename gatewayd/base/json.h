@@ -77,10 +77,11 @@ struct json_iterator json_iterator_begin(const struct json *json);
 bool json_iterator_next(struct json_iterator *iterator);
 
 #define JSON_FOREACH_MEMBER(it, object_) for (struct json_iterator it = json_iterator_begin(object_); json_iterator_next(&it);)
+
+/* Every item of an array; item is NULL where null stands. break and continue work as in any loop. */
 #define JSON_FOREACH_ITEM(index, item, array_)                                                                                     \
-        for (size_t index = 0; index < json_length(array_); index++)                                                               \
-                for (struct json *item = json_at(array_, index), *item##_once_ = (struct json *)(uintptr_t)1; item##_once_;        \
-                     item##_once_ = NULL)
+        for (size_t index = 0, index##_open_ = 1; index##_open_ && index < json_length(array_); index++)                           \
+                for (struct json *item = (index##_open_ = 0, json_at(array_, index)); !index##_open_; index##_open_ = 1)
 
 /*
  * Reports every member of an object that is not in allowed ("unknown member, did you mean ..."). json must be an object, else
