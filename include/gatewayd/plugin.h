@@ -613,6 +613,8 @@ struct gw_process_api {
                      struct gw_process **ret_process, struct gw_error *err);
         /* SIGTERM to the group, SIGKILL after `grace_ms`. `exited` still comes. */
         void (*terminate)(struct gw_process *process, int64_t grace_ms);
+        /* Kills the group now; no callback comes any more. For run_free. NULL is fine. */
+        void (*drop)(struct gw_process *process);
 };
 
 struct gw_register_api {
