@@ -100,7 +100,7 @@ class UdpClient:
 class SerialClient(UdpClient):
     def __init__(self, path, speed=termios.B115200):
         self.fd = os.open(path, os.O_RDWR | os.O_NOCTTY)
-        tty.setraw(self.fd)
+        tty.setraw(self.fd, termios.TCSANOW)  # without the flush that is usual here
         attributes = termios.tcgetattr(self.fd)
         attributes[4] = attributes[5] = speed
         termios.tcsetattr(self.fd, termios.TCSANOW, attributes)
@@ -192,22 +192,45 @@ def test_serial_update(simulate, tmp_path):
     client.close()
 
 
-def test_serial_port_forgets_who_closed_it(simulate, tmp_path):
-    """Answers that nobody read do not wait for the next program, and an exclusive claim ends with its program."""
-    simulator = simulate("--pty", tmp_path / "board", "--latency-ms", 20)
-    events, first = simulator.subscribe(), SerialClient(simulator.devices[0]["path"])
-    fcntl.ioctl(first.fd, termios.TIOCEXCL)
-    first.send(request(0, 0, {"d": "unread"}, sequence=1))
-    first.ask(0, 0, {"d": "read"})
-    first.send(request(0, 5, {}, WRITE, sequence=2))
+def test_serial_unread_answers_do_not_wait(simulate, tmp_path):
+    simulator = simulate("--pty", tmp_path / "board")
+    first = SerialClient(simulator.devices[0]["path"])
+    first.send(request(0, 0, {"d": "never read"}, sequence=1))
+    while simulator.control(device=0, do="stats")["link"]["messages_down"] < 1:
+        assert simulator.process.poll() is None
     first.close()
-    await_event(events, "reset")
-    again = SerialClient(simulator.devices[0]["path"])
-    await_event(events, "boot")
-    again.send(request(0, 0, {"d": "second"}, sequence=3))
-    assert again.receive()[6] == 3
-    assert fcntl.ioctl(again.fd, TIOCGEXCL, b"0123") == bytes(4)
-    again.close()
+    simulator.control(device=0, do="stats")
+    second = SerialClient(simulator.devices[0]["path"])
+    second.send(request(0, 0, {"d": "x"}, sequence=2))
+    assert second.receive()[6] == 2
+    second.close()
+
+
+def test_serial_answers_to_nobody_are_lost(simulate, tmp_path):
+    simulator = simulate("--pty", tmp_path / "board", "--latency-ms", 50)
+    events, first = simulator.subscribe(), SerialClient(simulator.devices[0]["path"])
+    first.send(request(0, 0, {"d": "too late"}, sequence=1))
+    while simulator.control(device=0, do="stats")["link"]["messages_down"] < 1:
+        assert simulator.process.poll() is None
+    first.close()
+    simulator.control(device=0, do="disconnect", ms=200)
+    await_event(events, "back")
+    second = SerialClient(simulator.devices[0]["path"])
+    second.send(request(0, 0, {"d": "x"}, sequence=2))
+    assert second.receive()[6] == 2
+    second.close()
+
+
+def test_serial_exclusive_claim_ends_with_its_program(simulate, tmp_path):
+    simulator = simulate("--pty", tmp_path / "board")
+    first = SerialClient(simulator.devices[0]["path"])
+    fcntl.ioctl(first.fd, termios.TIOCEXCL)
+    first.close()
+    simulator.control(device=0, do="stats")
+    second = SerialClient(simulator.devices[0]["path"])
+    assert second.ask(0, 6)
+    assert fcntl.ioctl(second.fd, TIOCGEXCL, bytes(4)) == bytes(4)
+    second.close()
 
 
 def test_serial_message_limit_counts_the_framing(simulate, tmp_path):
@@ -368,3 +391,16 @@ def test_a_thousand_devices_start_at_once(simulate):
     simulator = simulate("--udp", "127.0.0.1:0", "--count", 1000)
     assert len({device["port"] for device in simulator.devices}) == 1000
     assert UdpClient(simulator.devices[999]).ask(128, 0)["device_serial"] == "SIM0999"
+
+
+def test_control_from_the_shell(simulate):
+    simulator = simulate("--udp", "127.0.0.1:0", "--count", 2)
+    def run(*arguments):
+        done = subprocess.run([os.path.join(HERE, "..", "simulate-control"), simulator.control_path, *arguments],
+                              capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+        return done.returncode, json.loads(done.stdout)
+    assert run("set", "1", "loss=0.5", "refuse-swap", "smp=v2-only") == (0, {"ok": True, "device": 1})
+    options = run("get", "SIM0001")[1]["devices"][0]["options"]
+    assert (options["loss"], options["refuse-swap"], options["smp"]) == (0.5, True, "v2-only")
+    assert len(run("stats")[1]["devices"]) == 2
+    assert run("disconnect", "0", "ms=soon")[0] == 1
