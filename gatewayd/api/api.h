@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The command set (methods.c and its sisters, one table) and the doors it is reached through; now the control socket. Doors hand
+ * commands down through the functions of update/, fleet/ and artifact/ and are told through listeners. Nothing below knows a door.
+ */
+
+#include <gatewayd/plugin.h>
+
+#include "artifact/artifact.h"
+#include "base/json.h"
+#include "config/settings.h"
+#include "driver/registry.h"
+#include "fleet/fleet.h"
+#include "loop/loop.h"
+#include "plugin/plugins.h"
+#include "store/store.h"
+#include "update/update.h"
+
+struct api;
+
+struct api_options {
+        struct loop *loop;
+        struct store *store;
+        struct fleet *fleet;
+        struct update *update;
+        struct artifacts *artifacts;
+        const struct driver_registry *registry;
+        const struct plugins *plugins;
+        const struct settings *settings; /* see api_set_settings() */
+        const char *gateway_id;
+        const struct clock *clock;       /* NULL: clock_real() */
+        /* Name of the clock's state: clock_credible_name(). */
+        const char *(*clock_state)(void *ctx);
+        /* gateway.reload: reads the configuration again. 0 with *ret_result {changed: [...], adopted}; -EINVAL with every mistake. */
+        int (*reload)(void *ctx, struct json **ret_result, struct config_errors *mistakes, struct gw_error *err);
+        void *ctx;
+};
+
+/* Opens the control socket (mode 0660, control_group). Errors: those of local_server_new(). */
+int api_new(const struct api_options *options, struct api **ret_api, struct gw_error *err);
+/* No new commands; what is queued to clients gets a last chance until api_free(). */
+void api_stop(struct api *api);
+void api_free(struct api *api);
+void api_set_settings(struct api *api, const struct settings *settings);
+
+/* gateway.diagnose: {findings: [{check, level, text, remedy}]}. Also what `gatewayd --diagnose` prints, then without a running
+ * daemon: members of options may be NULL but settings. */
+int api_diagnose(const struct api_options *options, struct json **ret_json);
