@@ -9,11 +9,12 @@ import signal
 import sys
 
 from .control import open_control
-from .options import ALL, PROFILES, TABLE, OptionError, Options, boolean, convert, parse_assignments
+from .options import PROFILES, TABLE, OptionError, Options, boolean, convert, parse_assignments
 from .image import ImageError
 from .ports import SerialPort, UdpPort
 from .simulation import Simulation
 from .smp_device import SmpDevice
+from .sysfs import Sysfs
 
 EPILOG = """
 examples:
@@ -49,6 +50,7 @@ def build_parser():
     run.add_argument("--events", metavar="FILE", help="append a line of JSON for each event")
     run.add_argument("--state", metavar="FOLDER", help="keep the flash of the devices there across restarts")
     run.add_argument("--control", metavar="PATH|udp:HOST:PORT", help="control channel")
+    run.add_argument("--sysfs", metavar="FOLDER", help="describe the serial devices there as /sys describes USB devices")
     run.add_argument("--die-with-parent", action="store_true", help="end when the starting program ends")
     for title, options in TABLE.items():
         group = parser.add_argument_group(title)
@@ -112,6 +114,7 @@ def make_ports(arguments, simulation):
         raise OptionError("give --udp HOST:PORT or --pty NAME: without one there is no device")
     if n_pty > 1 and "%d" not in arguments.pty and "{serial}" not in arguments.pty:
         raise OptionError("--pty needs a %d in the name when there is more than one device")
+    sysfs = Sysfs(arguments.sysfs) if arguments.sysfs else None
     host, port = _host_and_port(arguments.udp) if n_udp else ("", 0)
     for number, (profile, values) in enumerate(settings_of(arguments, n_udp + n_pty)):
         device = SmpDevice(number, Options(profile, **values), simulation.on_event, simulation.reactor.now())
@@ -120,7 +123,7 @@ def make_ports(arguments, simulation):
             simulation.ports.append(UdpPort(simulation.reactor, device, host, port + number if port else 0))
         else:
             name = arguments.pty.replace("%d", str(number)).replace("{serial}", device.serial)
-            simulation.ports.append(SerialPort(simulation.reactor, simulation.openings, device, name))
+            simulation.ports.append(SerialPort(simulation.reactor, simulation.openings, device, name, sysfs))
 
 
 def _host_and_port(text):

@@ -138,8 +138,9 @@ class SerialPort(Port):
            "[{:02d}:{:02d}:{:02d}.{:03d},000] <wrn> sensor: no answer, try {}\r\n",
            "uart:~$ {}{}{}{}{}\r\n")
 
-    def __init__(self, reactor, openings, device, name):
+    def __init__(self, reactor, openings, device, name, sysfs=None):
         self.openings = openings
+        self.sysfs = sysfs
         self._watch = None
         self.name = self.first_name = name
         self.master = self.slave = None
@@ -169,6 +170,8 @@ class SerialPort(Port):
         self.master, self.slave = pty.openpty()
         tty.setraw(self.slave)
         os.set_blocking(self.master, False)
+        if self.sysfs:
+            self.sysfs.add(self.device, (os.path.basename(self.name), os.path.basename(os.ttyname(self.slave))))
         self._point_link()
         self.decoder = framing.Decoder(max_packet=65535)
         self._paused = False
@@ -198,6 +201,8 @@ class SerialPort(Port):
                 os.unlink(self.name)
         except OSError:
             pass  # somebody else removed it
+        if self.sysfs:
+            self.sysfs.remove(self.device)
         self.openings.forget(self._watch)
         os.close(self.slave)
         os.close(self.master)

@@ -315,6 +315,23 @@ def test_serial_port_goes_with_a_reset(simulate, tmp_path):
     client.close()
 
 
+def test_serial_usb_description(simulate, tmp_path):
+    """The serial number is found from the name of the port, whatever the name is at the moment."""
+    def serial_of(name):
+        interface = os.path.realpath(tmp_path / "sys" / "class" / "tty" / name / "device")
+        with open(interface + "/bInterfaceNumber", encoding="utf-8") as stream:
+            assert stream.read() == "00\n"
+        with open(os.path.dirname(interface) + "/serial", encoding="utf-8") as stream:
+            return stream.read().strip()
+    simulator = simulate("--pty", tmp_path / "ttyACM%d", "--count", 2, "--sysfs", tmp_path / "sys")
+    assert [serial_of(f"ttyACM{n}") for n in (0, 1)] == ["SIM0000", "SIM0001"]
+    assert serial_of(os.path.basename(simulator.devices[1]["tty"])) == "SIM0001"
+    simulator.control(device=1, do="unplug")
+    assert [path.name for path in (tmp_path / "sys" / "devices").iterdir()] == ["sim0"]
+    simulator.control(device=1, do="plug", name=str(tmp_path / "ttyACM7"))
+    assert serial_of("ttyACM7") == "SIM0001" and not os.path.lexists(tmp_path / "sys" / "class" / "tty" / "ttyACM1")
+
+
 def test_both_kinds(simulate, tmp_path):
     simulator = simulate("--udp", "127.0.0.1:0", "--udp-count", 2, "--pty", tmp_path / "{serial}", "--pty-count", 2,
                          "--device", "3:no-params")
