@@ -58,6 +58,7 @@ static void check_section(struct loader *loader, const struct ini_section *secti
 struct place {
         const struct gw_settings *values;
         const char *title;
+        unsigned line; /* of the section, for keys that are missing */
 };
 
 /* section NULL: all defaults. shared as in setting_values_new(). The values stay with the settings. */
@@ -77,7 +78,7 @@ static int section_values(struct loader *loader, const char *kind, const struct 
         if (r < 0)
                 return loader->error = r;
         grown[settings->n_values++] = values;
-        *ret_place = (struct place){ .values = values, .title = section ? section->title : "" };
+        *ret_place = (struct place){ .values = values, .title = section ? section->title : "", .line = section ? section->line : 0 };
         return 0;
 }
 
@@ -89,14 +90,14 @@ static const char *text_or_empty(const struct place *place, const char *key) {
 
 __attribute__((format(printf, 4, 5))) static void complain(struct loader *loader, const struct place *place, const char *key,
                                                            const char *format, ...) {
+        unsigned line = setting_line(place->values, key);
         char text[512];
         va_list args;
 
         va_start(args, format);
         vsnprintf(text, sizeof(text), format, args);
         va_end(args);
-        config_errors_add(loader->errors, loader->settings->ini->file, setting_line(place->values, key), place->title, key, "%s",
-                          text);
+        config_errors_add(loader->errors, loader->settings->ini->file, line ? line : place->line, place->title, key, "%s", text);
 }
 
 /* What each word of a list must be. */
@@ -353,7 +354,7 @@ static void load_device(struct loader *loader, const struct ini_section *section
         device->model = text_or_empty(&place, "model");
         read_list(loader, &place, "labels", &label_rule, &device->labels);
         if (!*device->driver)
-                config_errors_add(loader->errors, settings->ini->file, section->line, section->title, "driver", "must be given");
+                complain(loader, &place, "driver", "must be given");
         else if (!str_is_driver_name(device->driver))
                 complain(loader, &place, "driver", "expected 1 to %d characters of a-z 0-9 -", STR_DRIVER_MAX);
         if (*device->model && !str_is_model(device->model))
