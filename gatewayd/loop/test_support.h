@@ -27,3 +27,13 @@
                                 fail_msg("nothing is left that could make true: %s", #condition);                                  \
                 alarm(0);                                                                                                          \
         } while (0)
+
+static inline void test_nothing(void *ctx) {
+        (void)ctx;
+}
+
+/* One whole turn that does not wait: what is ready happens, closing handles are gone afterwards. */
+static inline void loop_turn(struct loop *loop) {
+        assert_int_equal(loop_defer(loop, test_nothing, NULL, NULL), 0);
+        loop_run_once(loop);
+}
