@@ -5,7 +5,7 @@ A handler gets the decoded map and returns the map of its answer. Work that take
 (seconds). Sections named here are those of the SMP document of the project.
 """
 from . import mcuboot
-from .image import HEADER_MAGIC_BYTES, HEADER_SIZE, Content, format_version
+from .image import FLAG_ROM_FIXED, HEADER_MAGIC_BYTES, HEADER_SIZE, Content, format_version
 
 IMAGE_GROUP, OS_GROUP, MEMFAULT_GROUP = 1, 0, 128
 
@@ -330,6 +330,7 @@ class UploadCommands:
         number, index = self._upload_target(number)
         slot = self.banks[number].slots[index]
         self._check_upload(slot, number, length, request.get("upgrade") is True, data)
+        self._check_address(index, data)
         if self.options.image_check and sha and slot.content and slot.content.sha256 == sha:
             self.event("upload-already-there", image=number, slot=index)
             return {"off": length, "match": True}
@@ -360,6 +361,12 @@ class UploadCommands:
         version = (data[20], data[21], int.from_bytes(data[22:24], "little"))
         if upgrade and running and running.version[:3] >= version:
             raise image_error(27, "the running version is not older")
+
+    def _check_address(self, index, data):
+        flags, address = (int.from_bytes(data[start:start + 4], "little") for start in (16, 4))
+        wanted = self.options.slot1_address if index else self.options.slot_address
+        if flags & FLAG_ROM_FIXED and wanted and address != wanted:
+            raise image_error(25, "built for another slot")
 
     def _open_session(self, number, index, slot, length, sha):
         if self.session:

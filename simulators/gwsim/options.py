@@ -103,6 +103,8 @@ TABLE = {
         "slot-size": (size, 0x7C000, "size of a slot"),
         "slot1-size": (size, 0, "size of slot 1 (default: as slot 0; far off: the bootloader refuses the swap)"),
         "sector-size": (size, 4096, "size of a flash sector"),
+        "slot-address": (size, 0, "address of slot 0; an image built for a fixed address must be for its slot (err 25)"),
+        "slot1-address": (size, 0, "address of slot 1"),
         "mode": (bootloader_mode, 3, "bootloader mode as MCUboot numbers them: 0 single slot, 1 swap scratch, 2 overwrite, "
                                      "3 swap move, 4 direct-XIP, 5 direct-XIP with revert, 6 RAM load, "
                                      "7 firmware loader, 8 single slot RAM load, 9 swap offset; -1 not told"),
@@ -122,6 +124,8 @@ TABLE = {
     "Time": {
         "erase-ms": (duration, 0.0, "erasing one sector; nothing else is answered before it is done"),
         "write-rate": (size, 0, "flash write speed (0: instant)"),
+        "dispatch-ms": (duration, 0.0, "an idle device begins to work this long after a request has arrived; requests "
+                                       "that arrive meanwhile take buffers"),
         "process-ms": (duration, 0.0, "work on one request"),
         "reset-ms": (duration, 250.0, "from the answer to the reset"),
         "boot-ms": (duration, 200.0, "from reset to the first answer, without a swap"),
@@ -131,6 +135,7 @@ TABLE = {
     "Buffers and messages": {
         "buf-size": (size, 2048, "largest message, as the parameters tell it"),
         "buf-count": (size, 4, "number of buffers: a request and its answer take one each"),
+        "real-buffers": (size, 0, "number of buffers that there really are (default: --buf-count)"),
         "overrun": (Choice("rc2", "drop"), "rc2", "a request whose answer finds no buffer: rc 2 or dropped"),
         "max-frame": (size, 0, "largest message that is really taken (default: --buf-size)"),
         "big-frame": (Choice("drop", "rc9", "silence"), "drop",

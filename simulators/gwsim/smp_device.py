@@ -149,8 +149,9 @@ class SmpDevice(Groups):
         """To be called after a change of options: whether upload chunks may take the short way."""
         options = self.options
         self.bootloader.verifier = verifier_of(options.verify_key)
+        self._buffers = options.real_buffers or options.buf_count
         self._largest = (options.max_frame or options.buf_size) - self.framing_overhead
-        plain = not (options.process_ms or options.write_rate or options.vanish_at or options.legacy_rc
+        plain = not (options.process_ms or options.dispatch_ms or options.write_rate or options.vanish_at or options.legacy_rc
                      or options.no_image_management or options.only_rc8 or options.definite)
         self._short_way = (plain and options.align == 1 and options.smp == "both" and self.phase == RUNNING
                            and not self.recovering and not self.silent and not self.transmit_time)
@@ -228,8 +229,11 @@ class SmpDevice(Groups):
         out = list(self.run(now))
         for data, peer in messages:
             self._enqueue(data, peer)
-        if not self._job:
-            self._start(now)
+        if not self._job and self._queue and "dispatch" not in self._timers:
+            if self.options.dispatch_ms:
+                self._timers["dispatch"] = now + self.seconds(self.options.dispatch_ms)
+            else:
+                self._start(now)
         out.extend(self._take_output())
         return out
 
@@ -242,7 +246,7 @@ class SmpDevice(Groups):
             self._too_big(data, peer)
             return
         used = len(self._queue) + (2 if self._job else 0)
-        limit = max(self.options.buf_count, 2) if self._job or self.options.buf_count > 1 else 1
+        limit = max(self._buffers, 2) if self._job else self._buffers
         if used >= limit:
             self.stats["overruns"] += 1
             return
@@ -267,7 +271,7 @@ class SmpDevice(Groups):
         while self._queue and not self._job and self.phase == RUNNING:
             data, peer = self._queue.popleft()
             self.now = when
-            if self.options.buf_count > 1 and len(self._queue) + 2 > self.options.buf_count:
+            if self._buffers > 1 and len(self._queue) + 2 > self._buffers:
                 self.stats["overruns"] += 1
                 if self.options.overrun == "rc2":
                     self._send(when, peer, self._error(HEADER.unpack_from(data), SmpError(2)))
@@ -279,6 +283,9 @@ class SmpDevice(Groups):
                 self._timers["job"] = when + self._cost
             else:
                 self._finish(when)
+
+    def _on_dispatch(self, when):
+        self._start(when)
 
     def _on_job(self, when):
         self._finish(when)
@@ -484,7 +491,7 @@ class SmpDevice(Groups):
         self.silent = False
         self._answered_reset = False
         self.clock_set = None
-        for kind in ("job", "sent", "reset", "crash", "boot"):
+        for kind in ("dispatch", "job", "sent", "reset", "crash", "boot"):
             self._timers.pop(kind, None)
 
     def _lose_session(self, why):

@@ -155,6 +155,15 @@ def test_upgrade_only(talk):
     assert talk(version="1.0.0").upload(NEW, upgrade=True)["off"] == len(NEW)
 
 
+def test_image_for_the_other_slot(talk):
+    def upload(address, **options):
+        image = make_image("1.1.0", 1000, flags=0x100, load_address=address)
+        return talk(mode=4, **options).upload(image)
+    assert upload(0x10000, slot_address=0x10000, slot1_address=0x80000) == error(25)
+    assert "err" not in upload(0x80000, slot_address=0x10000, slot1_address=0x80000)
+    assert "err" not in upload(0x10000)
+
+
 def test_resume_by_sha_after_a_lost_link(talk):
     conversation = talk()
     payloads = list(chunks(NEW))

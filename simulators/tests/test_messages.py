@@ -119,6 +119,16 @@ def test_window_of_buffers_minus_one_is_served(talk):
     assert [answer[6] for answer in conversation.wait(1)] == [0, 1, 2]
 
 
+def test_fewer_buffers_than_told(talk):
+    """A window of buf_count - 1 that the device cannot stand: what a client must narrow its window for."""
+    conversation = talk(buf_count=4, real_buffers=2, dispatch_ms=1)
+    for sequence in range(3):
+        conversation.raw(request(0, 0, {"d": "x"}, sequence=sequence))
+    answers = conversation.wait(0.002)
+    assert [(answer[6], cbor2.loads(answer[8:])) for answer in answers] == [(0, {"rc": 2}), (1, {"r": "x"})]
+    assert conversation.ask(0, 6, patience=1)["buf_count"] == 4
+
+
 def test_one_buffer_drops_while_busy(talk):
     conversation = talk(buf_count=1, process_ms=10)
     assert conversation.raw(request(0, 6, sequence=1)) == [] and conversation.raw(request(0, 6, sequence=2)) == []
