@@ -10,10 +10,14 @@ static void describe_signature(const struct mcuboot_verdict *verdict, const char
         switch (verdict->trust) {
         case MCUBOOT_TRUST_UNSIGNED:
                 package_fact(package, label, "signature", "none");
+                if (verdict->n_keys)
+                        package_warning(package, label, "not signed, although public keys are configured");
                 break;
         case MCUBOOT_TRUST_KEY_UNKNOWN:
                 package_fact(package, label, "signature", "%s, key %s%s (not checked: no such key is configured)", kind, key[0] ? key : "not told",
                              key[0] ? "..." : "");
+                if (verdict->n_keys)
+                        package_warning(package, label, "signed by none of the configured keys");
                 break;
         case MCUBOOT_TRUST_VERIFIED:
                 package_fact(package, label, "signature", "%s, key %s (verified)", kind, verdict->key_name);

@@ -140,7 +140,7 @@ static int signature_check(const struct mcuboot_signature *signature, const stru
 
 int mcuboot_signatures_check(const struct source *source, const struct mcuboot_header *header, const struct mcuboot_tlvs *tlvs,
                              const struct mcuboot_keys *keys, struct mcuboot_verdict *ret_verdict, struct gw_error *err) {
-        struct mcuboot_verdict verdict = {};
+        struct mcuboot_verdict verdict = { .n_keys = keys->n_keys };
         struct bytes message = { tlvs->hash, tlvs->hash_size };
         _cleanup_free_ uint8_t *whole = NULL;
         int r = 0;

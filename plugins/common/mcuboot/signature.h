@@ -23,6 +23,7 @@ struct mcuboot_verdict {
         uint16_t type;          /* of the signature that the verdict is about, enum mcuboot_tlv_type; 0 = unsigned */
         uint8_t key_hash_size;  /* of its key as the image tells it; 0 = not told */
         uint8_t key_hash[GW_HASH_MAX];
+        size_t n_keys;          /* that it was held against */
         const char *key_name;   /* of the configured key, lent from the keys; NULL unless verified */
         const char *sample_key; /* name of the published sample key that one of the signatures is made with, or NULL */
 };
