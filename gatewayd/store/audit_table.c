@@ -21,7 +21,7 @@ static const char each_sql[] = "SELECT " COLUMNS " FROM audit WHERE seq >= ? ORD
 static const char newest_sql[] = "SELECT digest FROM audit ORDER BY seq DESC LIMIT 1";
 static const char sequence_sql[] = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'audit'";
 static const char cut_sql[] = "DELETE FROM audit WHERE seq <= ?";
-/* The last row that may go: too old and all before it, too, or too many behind it. */
+/* The last row that may go, or one that went before: too old and all before it, too, or too many behind it. */
 static const char cut_point_sql[] =
         "SELECT min(max(coalesce((SELECT min(seq) - 1 FROM audit WHERE time_ms >= ?1), ?2), ?2 - ?3), ?2 - 1,"
         " (SELECT min(seq) FROM audit) - 1 + ?4)";
@@ -305,9 +305,18 @@ static int find_cut(struct store *store, int64_t max_rows, int64_t before_ms, ui
         return 0;
 }
 
+struct anchor {
+        int64_t seq;
+        bool found;
+        uint8_t digest[STORE_DIGEST_SIZE];
+};
+
 static int take_digest(void *ctx, struct audit_row *row) {
-        memcpy(ctx, row->digest, sizeof row->digest);
-        return 1;
+        struct anchor *anchor = ctx;
+
+        anchor->found = row->seq == anchor->seq; /* else the next one is the first that is left */
+        memcpy(anchor->digest, row->digest, sizeof anchor->digest);
+        return 0;
 }
 
 static int delete_until(struct store *store, int64_t seq, uint32_t *ret_n_deleted) {
@@ -323,19 +332,18 @@ static int delete_until(struct store *store, int64_t seq, uint32_t *ret_n_delete
 }
 
 int audit_table_cut(struct store *store, int64_t max_rows, int64_t before_ms, uint32_t max_deleted, uint32_t *ret_n_deleted) {
-        uint8_t digest[STORE_DIGEST_SIZE] = { 0 };
-        int64_t seq = 0;
+        struct anchor anchor = { 0 };
         int r;
 
         if (ret_n_deleted)
                 *ret_n_deleted = 0;
-        r = find_cut(store, max_rows, before_ms, max_deleted, &seq);
-        if (r < 0 || seq < 1)
+        r = find_cut(store, max_rows, before_ms, max_deleted, &anchor.seq);
+        if (r >= 0)
+                r = audit_table_each(store, anchor.seq, 1, take_digest, &anchor);
+        if (r < 0 || !anchor.found)
                 return r;
-        r = audit_table_each(store, seq, 1, take_digest, digest);
+        r = save_anchor(store, anchor.seq, anchor.digest);
         if (r >= 0)
-                r = save_anchor(store, seq, digest);
-        if (r >= 0)
-                r = delete_until(store, seq, ret_n_deleted);
+                r = delete_until(store, anchor.seq, ret_n_deleted);
         return r;
 }

@@ -121,6 +121,11 @@ static int connect_database(struct store *store, struct gw_error *err) {
         sqlite3_busy_timeout(store->db, STORE_BUSY_TIMEOUT_MS);
         sqlite3_db_config(store->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
         sqlite3_db_config(store->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+        return 0;
+}
+
+/* The journal mode is written into the file: only after it is known to be ours. */
+static int set_modes(struct store *store, struct gw_error *err) {
         return run(store,
                    "PRAGMA page_size = 1024; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;"
                    "PRAGMA cache_size = -512; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 8388608;",
@@ -159,8 +164,8 @@ static int migrate(struct store *store, size_t from, struct gw_error *err) {
         return 0;
 }
 
-/* Is it ours, and of which version? Then brings it to the newest. */
-static int check_schema(struct store *store, struct gw_error *err) {
+/* Is it ours, and of which version? */
+static int check_schema(struct store *store, size_t *ret_version, struct gw_error *err) {
         int64_t version = 0, application = 0, n_tables = 0;
         int r;
 
@@ -181,7 +186,8 @@ static int check_schema(struct store *store, struct gw_error *err) {
                              store->path, version, n_store_migrations);
                 return -EPROTONOSUPPORT;
         }
-        return migrate(store, version, err);
+        *ret_version = version;
+        return 0;
 }
 
 /* ---- meta */
@@ -305,6 +311,7 @@ static int open_log(struct store *store, struct gw_error *err) {
 }
 
 static int open_all(struct store *store, const struct store_options *options, struct gw_error *err) {
+        size_t version = 0;
         bool check;
         int r;
 
@@ -318,7 +325,11 @@ static int open_all(struct store *store, const struct store_options *options, st
         if (r >= 0 && check)
                 r = check_whole(store, err);
         if (r >= 0)
-                r = check_schema(store, err);
+                r = check_schema(store, &version, err);
+        if (r >= 0)
+                r = set_modes(store, err);
+        if (r >= 0)
+                r = migrate(store, version, err);
         if (r < 0)
                 return r;
         store_turn_start(store);

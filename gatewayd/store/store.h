@@ -12,8 +12,9 @@
  * synchronous=FULL does inside COMMIT, only later and for all commits so far at once: every frame of the log carries a checksum
  * chained over the frames before it, so after a power cut recovery keeps exactly the commits up to the last whole frame, never half
  * of one, and what was reported durable is among them. Checkpoints sync the log before they write pages and the database before
- * the log is used again, whatever the level. They run on a worker, too, over a connection of their own. The one sync that stays on
- * the loop is that of the log's header when the log starts over (once for some MiB written): its order is what protects the database.
+ * the log is used again, whatever the level. They run on a worker, too, over a connection of their own. What stays on the loop,
+ * once for some MiB written: the sync of the log's header when it starts over (its order is what protects the database), and under
+ * constant writing the last frames of a checkpoint.
  *
  * Nothing may be told to the outside (a reply, an event, a byte to a device) before the sync that covers it was reported.
  *

@@ -19,6 +19,7 @@
 #define STORE_FRAME_SIZE (STORE_PAGE_SIZE + 24) /* of the write-ahead log */
 #define STORE_LOG_HEADER_SIZE 32
 #define STORE_CHECKPOINT_FRAMES 2048 /* so much in the log starts a checkpoint */
+#define STORE_CHECKPOINT_LAST_FRAMES 256 /* so many may be copied on the loop when the log is twice as long */
 #define STORE_BUSY_TIMEOUT_MS 2000   /* only a foreign process (a person with sqlite3) can hold the write lock */
 #define STORE_STATEMENTS_MAX 96
 #define STORE_NOTE_TIME_MS (10 * 60 * 1000)

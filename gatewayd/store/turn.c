@@ -6,7 +6,7 @@
  *     first write of a turn          BEGIN IMMEDIATE
  *     end of the turn (hook)         riders (cursors, newest time), COMMIT: frames appended to the log
  *       someone waits, none runs     -> worker: fdatasync(log)  -> done of all who waited; those who came meanwhile: next batch
- *       log is long, none runs       -> worker: checkpoint over a connection of its own
+ *       log is long, none runs       -> worker: checkpoint over a connection of its own; its last frames here
  */
 #include "store/store_internal.h"
 
@@ -263,6 +263,11 @@ static void start_batch(struct store *store) {
         store->batch = batch;
 }
 
+/* Only that a turn comes, and ends with the hook, where nothing else would keep the loop running. */
+static void make_turn(void *ctx) {
+        (void) ctx;
+}
+
 int store_sync(struct store *store, void (*done)(void *ctx, int result), void *ctx, struct store_wait **ret_wait) {
         struct store_wait *wait;
 
@@ -270,6 +275,10 @@ int store_sync(struct store *store, void (*done)(void *ctx, int result), void *c
         wait = calloc(1, sizeof *wait);
         if (!wait)
                 return -ENOMEM;
+        if (list_is_empty(&store->waits) && loop_defer(store->loop, make_turn, NULL, NULL) < 0) {
+                free(wait);
+                return -ENOMEM;
+        }
         *wait = (struct store_wait){ .done = done, .ctx = ctx };
         list_append(&store->waits, &wait->node);
         if (ret_wait)
@@ -315,10 +324,20 @@ static void checkpoint_work(void *ctx) {
         int code;
 
         code = sqlite3_open_v2(checkpoint->path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+        if (code == SQLITE_OK) /* until its first read a connection does not know that there is a log, and copies nothing */
+                code = sqlite3_exec(db, "SELECT count(*) FROM sqlite_master", NULL, NULL, NULL);
         if (code == SQLITE_OK)
                 code = sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_PASSIVE, &checkpoint->n_log, &checkpoint->n_copied);
         checkpoint->result = code;
         sqlite3_close(db);
+}
+
+static void count_checkpoint(struct store *store, int n_copied) {
+        if (n_copied <= store->checkpointed_frames)
+                return;
+        store->statistics.n_checkpoints++;
+        store->statistics.checkpoint_bytes += (uint64_t) (n_copied - store->checkpointed_frames) * STORE_PAGE_SIZE;
+        store->checkpointed_frames = n_copied;
 }
 
 static void checkpoint_done(void *ctx, int result) {
@@ -327,14 +346,27 @@ static void checkpoint_done(void *ctx, int result) {
 
         if (store) {
                 store->checkpoint = NULL;
-                if (result >= 0 && checkpoint->result == SQLITE_OK && checkpoint->n_copied > store->checkpointed_frames) {
-                        store->statistics.n_checkpoints++;
-                        store->statistics.checkpoint_bytes +=
-                                (uint64_t) (checkpoint->n_copied - store->checkpointed_frames) * STORE_PAGE_SIZE;
-                        store->checkpointed_frames = checkpoint->n_copied;
-                }
+                if (result >= 0 && checkpoint->result == SQLITE_OK)
+                        count_checkpoint(store, checkpoint->n_copied);
         }
         free_checkpoint(checkpoint);
+}
+
+/*
+ * The log starts over only when all of it was copied before a turn begins to write. Under constant writing the worker never gets
+ * there: what it did not see in its last run, few frames, is then copied here. Blocks for two syncs, once for some MiB of log.
+ */
+static bool finish_checkpoint(struct store *store) {
+        int n_left = store->log_frames - store->checkpointed_frames, n_log, n_copied;
+
+        if (store->checkpoint || store->log_frames < 2 * STORE_CHECKPOINT_FRAMES || n_left == 0)
+                return false;
+        if (n_left > STORE_CHECKPOINT_LAST_FRAMES && store->log_frames < 4 * STORE_CHECKPOINT_FRAMES)
+                return false;
+        if (sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &n_log, &n_copied) != SQLITE_OK)
+                return false;
+        count_checkpoint(store, n_copied);
+        return true;
 }
 
 /* Failing is no harm: the log grows, the next commit tries again, and what is wrong with the disk shows in the next sync. */
@@ -363,7 +395,7 @@ static void on_turn(void *ctx) {
 
         (void) store_commit(store); /* its failure is told to those who wait and to the daemon */
         start_batch(store);
-        if (store->n_commits != n_before)
+        if (store->n_commits != n_before && !finish_checkpoint(store))
                 start_checkpoint(store);
 }
 

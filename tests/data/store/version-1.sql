@@ -1,0 +1,31 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- A store of schema version 1, as its program left it.
+PRAGMA page_size=1024;
+PRAGMA application_id=1735877753;
+PRAGMA user_version=1;
+BEGIN TRANSACTION;
+CREATE TABLE artifact ( sha256 BLOB PRIMARY KEY, size INTEGER NOT NULL, received INTEGER NOT NULL, complete INTEGER NOT NULL, url TEXT, etag TEXT, format TEXT, version TEXT, created_ms INTEGER NOT NULL, last_used_ms INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE audit ( seq INTEGER PRIMARY KEY AUTOINCREMENT, time_ms INTEGER NOT NULL, credible INTEGER NOT NULL, door TEXT, principal TEXT, command TEXT NOT NULL, document_digest BLOB, device TEXT, hash_before TEXT, version_before TEXT, hash_after TEXT, version_after TEXT, result TEXT, previous BLOB NOT NULL, digest BLOB NOT NULL);
+CREATE TABLE campaign ( campaign_id INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, revision INTEGER NOT NULL, digest BLOB NOT NULL, document TEXT NOT NULL, source TEXT, principal TEXT, state TEXT NOT NULL, reason TEXT, accepted_ms INTEGER NOT NULL, deadline_ms INTEGER NOT NULL, finished_ms INTEGER NOT NULL DEFAULT 0, UNIQUE (id, revision));
+INSERT INTO "campaign" VALUES(1,'sensors-1.4.0',1,X'0000000000000000000000000000000000000000000000000000000000000000','{}','local','uid:0','in_progress',NULL,1790000000100,0,0);
+CREATE TABLE device ( id TEXT NOT NULL UNIQUE, adopted INTEGER NOT NULL, name TEXT, model_adopted TEXT, model_stated TEXT, labels TEXT, address_adopted TEXT, address_seen TEXT, version TEXT, images TEXT, attributes TEXT, rssi_dbm INTEGER NOT NULL, battery_percent INTEGER NOT NULL, first_seen_ms INTEGER NOT NULL, last_seen_ms INTEGER NOT NULL, last_job_id INTEGER NOT NULL, last_result TEXT, last_error TEXT);
+INSERT INTO "device" VALUES('smp-udp:one',1,'one','acme,sensor-r2',NULL,'["sensor"]','192.0.2.1:1337',NULL,'1.4.0',NULL,NULL,-1000,-1,1790000000000,1790000009000,1,'updated',NULL);
+INSERT INTO "device" VALUES('smp-udp:two',1,'two','acme,sensor-r2',NULL,'["sensor"]','192.0.2.2:1337',NULL,'1.3.0',NULL,NULL,-1000,-1,1790000000000,1790000009000,0,NULL,NULL);
+CREATE TABLE door (name TEXT PRIMARY KEY, cursor INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE event ( seq INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, credible INTEGER NOT NULL, type TEXT NOT NULL, campaign TEXT, revision INTEGER NOT NULL, device TEXT, body TEXT NOT NULL);
+INSERT INTO "event" VALUES(1,1790000000100,1,'campaign','sensors-1.4.0',1,NULL,'{}');
+INSERT INTO "event" VALUES(2,1790000009000,1,'job','sensors-1.4.0',1,'smp-udp:one','{}');
+CREATE TABLE job ( job_id INTEGER PRIMARY KEY, campaign_id INTEGER NOT NULL REFERENCES campaign ON DELETE CASCADE, device TEXT NOT NULL, artifact BLOB, state TEXT NOT NULL, reason TEXT, step TEXT, attempt INTEGER NOT NULL, committed INTEGER NOT NULL, stopped INTEGER NOT NULL, blob BLOB, wanted TEXT, result TEXT, proof TEXT, error_name TEXT, error_text TEXT, notes TEXT, queued_ms INTEGER NOT NULL, started_ms INTEGER NOT NULL, finished_ms INTEGER NOT NULL, not_before_ms INTEGER NOT NULL, version_before TEXT, version_after TEXT, hash_before TEXT, hash_after TEXT);
+INSERT INTO "job" VALUES(1,1,'smp-udp:one',X'0000000000000000000000000000000000000000000000000000000000000000','succeeded',NULL,'confirm',1,1,0,NULL,NULL,'updated','hash-active-confirmed',NULL,NULL,NULL,1790000000200,1790000000300,1790000009000,0,'1.3.0','1.4.0','aa','bb');
+INSERT INTO "job" VALUES(2,1,'smp-udp:two',X'0000000000000000000000000000000000000000000000000000000000000000','in_progress',NULL,'upload',1,0,0,X'010203',NULL,NULL,NULL,NULL,NULL,NULL,1790000000200,1790000000300,0,0,'1.3.0',NULL,'aa',NULL);
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+INSERT INTO "meta" VALUES('created_ms','1790000000000');
+INSERT INTO "meta" VALUES('epoch','00112233445566ff');
+INSERT INTO "meta" VALUES('newest_time_ms','1790000009000');
+CREATE TABLE step ( job_id INTEGER NOT NULL REFERENCES job ON DELETE CASCADE, n INTEGER NOT NULL, name TEXT NOT NULL, attempt INTEGER NOT NULL, entered_ms INTEGER NOT NULL, PRIMARY KEY (job_id, n)) WITHOUT ROWID;
+INSERT INTO "step" VALUES(2,1,'upload',1,1790000000300);
+CREATE TABLE target ( job_id INTEGER NOT NULL REFERENCES job ON DELETE CASCADE, key TEXT NOT NULL, state TEXT NOT NULL, result TEXT, proof TEXT, error_name TEXT, error_text TEXT, PRIMARY KEY (job_id, key)) WITHOUT ROWID;
+CREATE INDEX job_of_campaign ON job (campaign_id);
+DELETE FROM "sqlite_sequence";
+INSERT INTO "sqlite_sequence" VALUES('campaign',1);
+COMMIT;
