@@ -315,10 +315,13 @@ static bool member_same_name(const struct checker *checker, const struct member 
 
 /* The members from first on are one whole object: looks for duplicates and forgets them. */
 static int members_finish(struct checker *checker, size_t first, size_t names_before) {
-        struct member *members = checker->members + first;
         const struct member *duplicate = NULL;
         size_t n = checker->n_members - first;
+        struct member *members;
 
+        if (n == 0)
+                return 0;
+        members = checker->members + first;
         if (n > 1)
                 qsort_r(members, n, sizeof(*members), member_compare, checker->names.text);
         for (size_t i = 1; i < n; i++)
