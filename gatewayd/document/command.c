@@ -12,11 +12,13 @@ static int failed(struct gw_error *err, enum command_code code, const char *name
         return code;
 }
 
-/* A text of bounded length or an integer; anything else is no id that a reply could carry. */
-static bool is_request_id(const struct json *id) {
+bool params_is_request_id(const struct json *id) {
         const char *text = json_string_or_null(id);
+        int64_t number;
 
-        return text ? text_length(text) <= COMMAND_ID_MAX : json_kind(id) == JSON_KIND_INT;
+        if (text)
+                return text_length(text) <= COMMAND_ID_MAX;
+        return reader_get_integer(id, &number) == 0 && number >= -JSON_INTEGER_MAX && number <= JSON_INTEGER_MAX;
 }
 
 static int read_id(const struct json *tree, struct command *command, struct gw_error *err) {
@@ -24,7 +26,7 @@ static int read_id(const struct json *tree, struct command *command, struct gw_e
 
         if (json_member(tree, "id", &id) < 0)
                 return 0;
-        if (!is_request_id(id))
+        if (!params_is_request_id(id))
                 return failed(err, COMMAND_CODE_INVALID_REQUEST, "request-invalid", "id: expected an integer or at most 128 characters");
         command->id = id;
         return 0;

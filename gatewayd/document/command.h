@@ -134,7 +134,8 @@ int command_request(int64_t id, const char *method, struct json *params, struct 
 
 /* What came back: exactly one of result, error and method (a notification). All lent by tree. */
 struct command_reply {
-        int64_t id;                /* -1: null or no number */
+        int64_t id;                /* -1: null, negative or a text */
+        const char *gateway;       /* NULL */
         const struct json *result; /* an object */
         const char *method;
         const struct json *params;

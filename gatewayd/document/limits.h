@@ -3,7 +3,7 @@
 
 /*
  * Every limit on campaign documents and commands that goes beyond the general ones for JSON (base/limits.h). The schemas in schemas/
- * carry the same numbers; limits_test.c holds the two against each other. Lengths of text are counted in characters
+ * carry the same numbers (tests/schemas holds the two against each other). Lengths of text are counted in characters
  * (code points) without a terminator.
  */
 
@@ -14,8 +14,6 @@
 #define CAMPAIGN_DRIVERS_MAX 32
 #define CAMPAIGN_AUDIENCE_MAX 256
 #define CAMPAIGN_COMMENT_MAX 512
-#define CAMPAIGN_ISSUER_MAX 128
-#define CAMPAIGN_AUDIENCE_TEXT_MAX 128      /* one entry of aud */
 #define CAMPAIGN_NAME_MAX 128               /* the glob devices.name */
 #define CAMPAIGN_URL_MAX 2048
 #define CAMPAIGN_VERSION_MAX 47             /* version of an artifact */
@@ -35,7 +33,7 @@
 #define CAMPAIGN_DEADLINE_MAX_MS (180ll * 24 * 3600 * 1000) /* after acceptance */
 
 #define COMMAND_ID_MAX 128                  /* characters of a request's id, where it is a text */
-#define COMMAND_METHOD_MAX 64
+#define JSON_INTEGER_MAX 9007199254740991   /* 2^53 - 1: every JSON reader can hold it */
 #define COMMAND_CSV_MAX 1000000             /* characters of a device list within one request */
 #define COMMAND_DEVICES_MAX 10000           /* devices named in one request */
 #define COMMAND_FILE_NAME_MAX 255

@@ -23,8 +23,6 @@
 #define LIMIT INTEGER("limit", 1, COMMAND_PAGE_MAX)
 #define END { .name = NULL }
 
-#define SEQ_MAX 9007199254740991 /* every JSON reader can hold it */
-
 static const struct command_param no_params[] = { END };
 static const struct command_param campaign_id_params[] = { REQUIRED_TEXT("id", rule_id), END };
 static const struct command_param device_words_params[] = { REQUIRED_TEXT("id", rule_device_words), END };
@@ -94,9 +92,9 @@ static const struct command_param artifact_import_params[] = {
         END,
 };
 static const struct command_param artifact_remove_params[] = { REQUIRED_TEXT("sha256", rule_sha256), END };
-static const struct command_param audit_query_params[] = { INTEGER("from", 1, SEQ_MAX), LIMIT, END };
+static const struct command_param audit_query_params[] = { INTEGER("from", 1, JSON_INTEGER_MAX), LIMIT, END };
 static const struct command_param subscribe_params[] = {
-        INTEGER("from", 1, SEQ_MAX),
+        INTEGER("from", 1, JSON_INTEGER_MAX),
         TEXT("epoch", rule_epoch),
         BOOL("progress"),
         TEXT("campaign", rule_id),

@@ -30,5 +30,8 @@ struct command_param {
 
 extern const struct text_rule rule_file_name; /* 1..255 characters, none of control ($defs/fileName) */
 
+/* A text of at most COMMAND_ID_MAX characters, or an integer that every JSON reader can hold. */
+bool params_is_request_id(const struct json *id);
+
 /* params.json is an object, else that is the mistake. */
 bool params_check(struct reader *reader, struct place params, const struct command_method *method);

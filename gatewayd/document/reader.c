@@ -93,7 +93,7 @@ bool reader_bool(struct reader *reader, struct place place, const char *member, 
 }
 
 /* JSON Schema takes a number with a zero fraction for an integer, so 5.0 and 5e0 are 5 here, too. */
-static int get_integer(const struct json *value, int64_t *ret) {
+int reader_get_integer(const struct json *value, int64_t *ret) {
         double number;
 
         if (json_get_int(value, INT64_MIN, INT64_MAX, ret) == 0)
@@ -112,7 +112,7 @@ bool reader_integer(struct reader *reader, struct place place, const char *membe
 
         if (json_member(place.json, member, &value) < 0)
                 return false;
-        if (get_integer(value, &number) == 0 && number >= range.min && number <= range.max) {
+        if (reader_get_integer(value, &number) == 0 && number >= range.min && number <= range.max) {
                 *ret = number;
                 return true;
         }

@@ -56,6 +56,9 @@ extern const struct text_rule rule_device_state;
 extern const struct text_rule rule_epoch;        /* 16 hexadecimal digits */
 extern const struct text_rule rule_csv;          /* 1..COMMAND_CSV_MAX, with line breaks */
 
+/* An integer in JSON Schema's sense: 5, 5.0, 5e0. -EINVAL. */
+int reader_get_integer(const struct json *value, int64_t *ret);
+
 /* Characters of well-formed UTF-8. */
 size_t text_length(const char *text);
 
