@@ -27,7 +27,7 @@ static int buffer_grow(struct buffer *buffer, size_t size) {
                 buffer->start = 0;
                 return 0;
         }
-        capacity = MIN(MAX(MAX(needed, buffer->capacity * 2), (size_t)256), buffer->limit);
+        capacity = MIN(MAX(MAX(needed, buffer->capacity * 2), (size_t) 256), buffer->limit);
         memory = malloc(capacity);
         if (!memory)
                 return -ENOMEM;
@@ -82,7 +82,7 @@ void buffer_clear(struct buffer *buffer) {
 }
 
 const uint8_t *buffer_data(const struct buffer *buffer) {
-        return buffer->memory ? buffer->memory + buffer->start : (const uint8_t *)"";
+        return buffer->memory ? buffer->memory + buffer->start : (const uint8_t *) "";
 }
 
 size_t buffer_size(const struct buffer *buffer) {

@@ -20,7 +20,7 @@ struct buffer {
         size_t limit;
 };
 
-#define BUFFER_INIT(limit_bytes) ((struct buffer){ .limit = (limit_bytes) })
+#define BUFFER_INIT(limit_bytes) ((struct buffer){.limit = (limit_bytes)})
 
 void buffer_init(struct buffer *buffer, size_t limit_bytes);
 void buffer_deinit(struct buffer *buffer);

@@ -12,7 +12,7 @@
 static void test_append_consume(void **state) {
         _cleanup_buffer_ struct buffer buffer = BUFFER_INIT(1000);
 
-        (void)state;
+        (void) state;
         assert_non_null(buffer_data(&buffer));
         assert_int_equal(buffer_find(&buffer, 'x'), -1);
         assert_int_equal(buffer_append(&buffer, "hello\nworld", 11), 0);
@@ -29,7 +29,7 @@ static void test_limit(void **state) {
         _cleanup_buffer_ struct buffer buffer = BUFFER_INIT(300);
         char block[300];
 
-        (void)state;
+        (void) state;
         memset(block, 'a', sizeof(block));
         assert_int_equal(buffer_append(&buffer, block, 301), -E2BIG);
         assert_int_equal(buffer_append(&buffer, block, 300), 0);
@@ -48,7 +48,7 @@ static void test_reserve_commit(void **state) {
         uint8_t *space = NULL;
         size_t space_bytes = 0;
 
-        (void)state;
+        (void) state;
         buffer_init(&buffer, 512);
         assert_int_equal(buffer_append(&buffer, "ab", 2), 0);
         assert_int_equal(buffer_reserve(&buffer, 1000, &space, &space_bytes), 0);

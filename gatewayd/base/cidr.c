@@ -8,7 +8,7 @@
 
 #include "base/str.h"
 
-static const uint8_t mapped_prefix[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
+static const uint8_t mapped_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
 static bool match_bits(const uint8_t a[16], const uint8_t b[16], unsigned prefix) {
         unsigned bytes = prefix / 8, bits = prefix % 8;
@@ -32,7 +32,7 @@ int cidr_parse(const char *text, struct cidr *ret_cidr) {
         uint64_t prefix;
         bool is_v4;
 
-        if (str_copy_n(address, sizeof(address), text, (size_t)(slash - text)) < 0)
+        if (str_copy_n(address, sizeof(address), text, (size_t) (slash - text)) < 0)
                 return -EINVAL;
         memcpy(cidr.address, mapped_prefix, sizeof(mapped_prefix));
         is_v4 = inet_pton(AF_INET, address, cidr.address + 12) == 1;
@@ -41,7 +41,7 @@ int cidr_parse(const char *text, struct cidr *ret_cidr) {
         prefix = is_v4 ? 32 : 128;
         if (*slash && str_parse_uint64(slash + 1, 0, prefix, &prefix) < 0)
                 return -EINVAL;
-        cidr.prefix = (unsigned)prefix + (is_v4 ? 96 : 0);
+        cidr.prefix = (unsigned) prefix + (is_v4 ? 96 : 0);
         if (has_bits_behind(&cidr))
                 return -EINVAL;
         *ret_cidr = cidr;
@@ -51,11 +51,11 @@ int cidr_parse(const char *text, struct cidr *ret_cidr) {
 static bool address_bytes(const struct sockaddr *address, uint8_t bytes[16]) {
         if (address->sa_family == AF_INET) {
                 memcpy(bytes, mapped_prefix, sizeof(mapped_prefix));
-                memcpy(bytes + 12, &((const struct sockaddr_in *)(const void *)address)->sin_addr, 4);
+                memcpy(bytes + 12, &((const struct sockaddr_in *) (const void *) address)->sin_addr, 4);
                 return true;
         }
         if (address->sa_family == AF_INET6) {
-                memcpy(bytes, &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr, 16);
+                memcpy(bytes, &((const struct sockaddr_in6 *) (const void *) address)->sin6_addr, 16);
                 return true;
         }
         return false;
@@ -78,7 +78,7 @@ static bool bytes_in(const uint8_t bytes[16], const char *const *ranges, size_t 
 }
 
 bool cidr_is_loopback(const struct sockaddr *address) {
-        static const char *const ranges[] = { "127.0.0.0/8", "::1", "0.0.0.0", "::" };
+        static const char *const ranges[] = {"127.0.0.0/8", "::1", "0.0.0.0", "::"};
         uint8_t bytes[16];
 
         return address_bytes(address, bytes) && bytes_in(bytes, ranges, ARRAY_SIZE(ranges));
@@ -87,9 +87,8 @@ bool cidr_is_loopback(const struct sockaddr *address) {
 /* IANA's special-purpose registries for IPv4, as of RFC 6890 and its updates. */
 static bool is_public_v4(const uint8_t mapped[16]) {
         static const char *const special[] = {
-                "0.0.0.0/8",      "10.0.0.0/8",     "100.64.0.0/10",   "127.0.0.0/8",     "169.254.0.0/16",
-                "172.16.0.0/12",  "192.0.0.0/24",   "192.0.2.0/24",    "192.88.99.0/24",  "192.168.0.0/16",
-                "198.18.0.0/15",  "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/3",
+                "0.0.0.0/8",    "10.0.0.0/8",     "100.64.0.0/10",  "127.0.0.0/8",   "169.254.0.0/16",  "172.16.0.0/12",  "192.0.0.0/24",
+                "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/3",
         };
 
         return !bytes_in(mapped, special, ARRAY_SIZE(special));
@@ -97,7 +96,7 @@ static bool is_public_v4(const uint8_t mapped[16]) {
 
 /* The address inside an IPv6 address that only wraps one, as mapped address. */
 static bool unwrap_v4(const uint8_t bytes[16], uint8_t mapped[16]) {
-        static const uint8_t nat64[12] = { 0, 0x64, 0xff, 0x9b };
+        static const uint8_t nat64[12] = {0, 0x64, 0xff, 0x9b};
         const uint8_t *inside = NULL;
 
         if (memcmp(bytes, mapped_prefix, 12) == 0 || memcmp(bytes, nat64, 12) == 0)
@@ -113,8 +112,8 @@ static bool unwrap_v4(const uint8_t bytes[16], uint8_t mapped[16]) {
 
 bool cidr_is_public(const struct sockaddr *address) {
         /* Global unicast is 2000::/3 only; Teredo, ORCHID, benchmarking and documentation lie within. */
-        static const char *const global[] = { "2000::/3" };
-        static const char *const special[] = { "2001::/23", "2001:db8::/32", "3fff::/20" };
+        static const char *const global[] = {"2000::/3"};
+        static const char *const special[] = {"2001::/23", "2001:db8::/32", "3fff::/20"};
         uint8_t bytes[16], mapped[16];
 
         if (!address_bytes(address, bytes))

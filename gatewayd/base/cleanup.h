@@ -24,33 +24,33 @@
 #define _cleanup_(function) __attribute__((cleanup(function)))
 
 /* Defines function##p(), which calls function on what a local points to, unless that is NULL. */
-#define DEFINE_CLEANUP(type, function)                                                                                             \
-        static inline void function##p(type *object) {                                                                             \
-                if (*object)                                                                                                       \
-                        function(*object);                                                                                         \
-        }                                                                                                                          \
+#define DEFINE_CLEANUP(type, function)                                                                                                     \
+        static inline void function##p(type *object) {                                                                                     \
+                if (*object)                                                                                                               \
+                        function(*object);                                                                                                 \
+        }                                                                                                                                  \
         struct cleanup_needs_a_semicolon
 
 /* Gives the value of an owning pointer and leaves NULL behind. */
-#define TAKE_PTR(pointer)                                                                                                          \
-        ({                                                                                                                         \
-                __typeof__(pointer) *take_from_ = &(pointer);                                                                      \
-                __typeof__(pointer) take_value_ = *take_from_;                                                                     \
-                *take_from_ = NULL;                                                                                                \
-                take_value_;                                                                                                       \
+#define TAKE_PTR(pointer)                                                                                                                  \
+        ({                                                                                                                                 \
+                __typeof__(pointer) *take_from_ = &(pointer);                                                                              \
+                __typeof__(pointer) take_value_ = *take_from_;                                                                             \
+                *take_from_ = NULL;                                                                                                        \
+                take_value_;                                                                                                               \
         })
 
 /* Gives the value of an owning descriptor and leaves -1 behind. */
-#define TAKE_FD(descriptor)                                                                                                        \
-        ({                                                                                                                         \
-                int *take_fd_from_ = &(descriptor);                                                                                \
-                int take_fd_value_ = *take_fd_from_;                                                                               \
-                *take_fd_from_ = -1;                                                                                               \
-                take_fd_value_;                                                                                                    \
+#define TAKE_FD(descriptor)                                                                                                                \
+        ({                                                                                                                                 \
+                int *take_fd_from_ = &(descriptor);                                                                                        \
+                int take_fd_value_ = *take_fd_from_;                                                                                       \
+                *take_fd_from_ = -1;                                                                                                       \
+                take_fd_value_;                                                                                                            \
         })
 
 static inline void cleanup_free(void *pointer) {
-        free(*(void **)pointer);
+        free(*(void **) pointer);
 }
 
 /* Closes unless negative; errno survives, so that `return -errno` before the end of the scope stays right. */
@@ -75,11 +75,11 @@ DEFINE_CLEANUP(DIR *, closedir);
 /* Each use gets names of its own, so that these can be nested without shadowing. */
 #define CLEANUP_JOIN_(a, b) a##b
 #define CLEANUP_JOIN(a, b) CLEANUP_JOIN_(a, b)
-#define CLEANUP_CHOOSE(a, b, operator, name_a, name_b)                                                                             \
-        ({                                                                                                                         \
-                __typeof__(a) name_a = (a);                                                                                        \
-                __typeof__(b) name_b = (b);                                                                                        \
-                name_a operator name_b ? name_a : name_b;                                                                          \
+#define CLEANUP_CHOOSE(a, b, operator, name_a, name_b)                                                                                     \
+        ({                                                                                                                                 \
+                __typeof__(a) name_a = (a);                                                                                                \
+                __typeof__(b) name_b = (b);                                                                                                \
+                name_a operator name_b ? name_a : name_b;                                                                                  \
         })
 
 #undef MIN
@@ -88,4 +88,4 @@ DEFINE_CLEANUP(DIR *, closedir);
 #define MAX(a, b) CLEANUP_CHOOSE(a, b, >, CLEANUP_JOIN(max_a_, __COUNTER__), CLEANUP_JOIN(max_b_, __COUNTER__))
 
 /* The object of `type` whose embedded `member` is at `pointer`. */
-#define container_of(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
+#define container_of(pointer, type, member) ((type *) ((char *) (pointer) -offsetof(type, member)))

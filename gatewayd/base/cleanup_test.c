@@ -22,9 +22,9 @@ DEFINE_CLEANUP(struct thing *, thing_free);
 
 static void test_take_pointer(void **state) {
         int n_freed = 0;
-        struct thing object = { &n_freed }, *taken;
+        struct thing object = {&n_freed}, *taken;
 
-        (void)state;
+        (void) state;
         {
                 _cleanup_(thing_freep) struct thing *owned = &object;
 
@@ -44,7 +44,7 @@ static void test_take_pointer(void **state) {
 static void test_close_keeps_errno(void **state) {
         int fd, taken;
 
-        (void)state;
+        (void) state;
         fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
         assert_true(fd >= 0);
         {
@@ -58,7 +58,7 @@ static void test_close_keeps_errno(void **state) {
         {
                 _cleanup_close_ int owned = taken;
 
-                (void)owned;
+                (void) owned;
         }
         assert_int_equal(errno, ENOTTY);
         assert_int_equal(fcntl(taken, F_GETFD), -1);
@@ -67,7 +67,7 @@ static void test_close_keeps_errno(void **state) {
 static void test_macros_nest(void **state) {
         int calls = 0;
 
-        (void)state;
+        (void) state;
         assert_int_equal(MAX(MIN(3, 5), MIN(4, MAX(1, 2))), 3);
         assert_int_equal(MIN(++calls, 7), 1);
         assert_int_equal(calls, 1);

@@ -34,7 +34,7 @@ const char *clock_credible_name(enum clock_credible state) {
 
 /* Reading (modes 0) needs no privilege, but containers filter the call. */
 static enum clock_kernel_state kernel_state(void) {
-        struct timex timex = { .modes = 0 };
+        struct timex timex = {.modes = 0};
         int state = adjtimex(&timex);
 
         if (state < 0)
@@ -48,7 +48,7 @@ void clock_facts_read(struct clock_facts *facts, const char *flag_path) {
 }
 
 enum clock_credible clock_credible_check(int64_t wall_ms, int64_t newest_seen_ms, const char *flag_path) {
-        struct clock_facts facts = { .wall_ms = wall_ms, .build_ms = clock_build_ms(), .newest_seen_ms = newest_seen_ms };
+        struct clock_facts facts = {.wall_ms = wall_ms, .build_ms = clock_build_ms(), .newest_seen_ms = newest_seen_ms};
 
         clock_facts_read(&facts, flag_path);
         return clock_credible_decide(&facts);
@@ -56,7 +56,7 @@ enum clock_credible clock_credible_check(int64_t wall_ms, int64_t newest_seen_ms
 
 #ifdef GATEWAYD_BUILD_EPOCH
 int64_t clock_build_ms(void) {
-        return (int64_t)GATEWAYD_BUILD_EPOCH * 1000;
+        return (int64_t) GATEWAYD_BUILD_EPOCH * 1000;
 }
 #else
 #error "the build sets GATEWAYD_BUILD_EPOCH"

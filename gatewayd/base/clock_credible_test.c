@@ -24,20 +24,20 @@ static void test_decision(void **state) {
                 enum clock_kernel_state kernel;
                 enum clock_credible expected;
         } rows[] = {
-                { 5, 0, false, CLOCK_KERNEL_UNKNOWN, CLOCK_CREDIBLE_NOT },    /* 1970 */
-                { 5, 0, true, CLOCK_KERNEL_SYNCED, CLOCK_CREDIBLE_NOT },      /* 1970, whoever vouches */
-                { 999, 0, true, CLOCK_KERNEL_SYNCED, CLOCK_CREDIBLE_NOT },
-                { 1000, 0, true, CLOCK_KERNEL_UNKNOWN, CLOCK_CREDIBLE_TIMESYNC },
-                { 1500, SEEN, true, CLOCK_KERNEL_UNSYNCED, CLOCK_CREDIBLE_TIMESYNC }, /* what was seen may have been a wrong clock */
-                { 1500, SEEN, false, CLOCK_KERNEL_SYNCED, CLOCK_CREDIBLE_KERNEL },
-                { 1500, SEEN, false, CLOCK_KERNEL_UNSYNCED, CLOCK_CREDIBLE_NOT },
-                { 1500, SEEN, false, CLOCK_KERNEL_UNKNOWN, CLOCK_CREDIBLE_NOT },
-                { 2000, SEEN, false, CLOCK_KERNEL_UNKNOWN, CLOCK_CREDIBLE_PLAUSIBLE },
-                { 2500, SEEN, false, CLOCK_KERNEL_UNSYNCED, CLOCK_CREDIBLE_PLAUSIBLE },
-                { 1500, 0, false, CLOCK_KERNEL_UNSYNCED, CLOCK_CREDIBLE_PLAUSIBLE },
+                {5, 0, false, CLOCK_KERNEL_UNKNOWN, CLOCK_CREDIBLE_NOT}, /* 1970 */
+                {5, 0, true, CLOCK_KERNEL_SYNCED, CLOCK_CREDIBLE_NOT},   /* 1970, whoever vouches */
+                {999, 0, true, CLOCK_KERNEL_SYNCED, CLOCK_CREDIBLE_NOT},
+                {1000, 0, true, CLOCK_KERNEL_UNKNOWN, CLOCK_CREDIBLE_TIMESYNC},
+                {1500, SEEN, true, CLOCK_KERNEL_UNSYNCED, CLOCK_CREDIBLE_TIMESYNC}, /* what was seen may have been a wrong clock */
+                {1500, SEEN, false, CLOCK_KERNEL_SYNCED, CLOCK_CREDIBLE_KERNEL},
+                {1500, SEEN, false, CLOCK_KERNEL_UNSYNCED, CLOCK_CREDIBLE_NOT},
+                {1500, SEEN, false, CLOCK_KERNEL_UNKNOWN, CLOCK_CREDIBLE_NOT},
+                {2000, SEEN, false, CLOCK_KERNEL_UNKNOWN, CLOCK_CREDIBLE_PLAUSIBLE},
+                {2500, SEEN, false, CLOCK_KERNEL_UNSYNCED, CLOCK_CREDIBLE_PLAUSIBLE},
+                {1500, 0, false, CLOCK_KERNEL_UNSYNCED, CLOCK_CREDIBLE_PLAUSIBLE},
         };
 
-        (void)state;
+        (void) state;
         for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
                 struct clock_facts facts = {
                         .wall_ms = rows[i].wall_ms,
@@ -53,10 +53,10 @@ static void test_decision(void **state) {
 
 static void test_reads_flag_file(void **state) {
         char path[] = "/tmp/gatewayd-clock-XXXXXX";
-        struct clock_facts facts = { 0 };
+        struct clock_facts facts = {0};
         int fd = mkstemp(path);
 
-        (void)state;
+        (void) state;
         assert_true(fd >= 0);
         close(fd);
         clock_facts_read(&facts, path);
@@ -69,7 +69,7 @@ static void test_reads_flag_file(void **state) {
 }
 
 static void test_names(void **state) {
-        (void)state;
+        (void) state;
         assert_string_equal(clock_credible_name(CLOCK_CREDIBLE_NOT), "not-credible");
         assert_string_equal(clock_credible_name(CLOCK_CREDIBLE_PLAUSIBLE), "plausible");
         assert_true(clock_build_ms() > 1700000000000);

@@ -18,11 +18,11 @@
 #include "base/str.h"
 
 static void test_every_entry(void **state) {
-        (void)state;
+        (void) state;
         for (size_t i = 0; i < error_catalogue_count(); i++) {
                 const struct error_info *info = error_catalogue_at(i);
 
-                if (!str_is_error_name(info->name) || strlen(info->name) >= sizeof(((struct gw_error *)0)->name))
+                if (!str_is_error_name(info->name) || strlen(info->name) >= sizeof(((struct gw_error *) 0)->name))
                         fail_msg("%s is no name", info->name);
                 if (error_catalogue_find(info->name) != info)
                         fail_msg("%s stands twice", info->name);
@@ -38,13 +38,17 @@ static void test_classes(void **state) {
                 const char *name;
                 enum error_class class;
         } rows[] = {
-                { "not-seen", ERROR_CLASS_WAIT },          { "disk-full", ERROR_CLASS_WAIT },
-                { "clock-not-credible", ERROR_CLASS_WAIT }, { "digest-mismatch", ERROR_CLASS_TERMINAL },
-                { "artifact-not-found", ERROR_CLASS_TERMINAL }, { "download-timeout", ERROR_CLASS_RETRY },
-                { "link-lost", ERROR_CLASS_RETRY },        { "incompatible", ERROR_CLASS_TERMINAL },
+                {"not-seen", ERROR_CLASS_WAIT},
+                {"disk-full", ERROR_CLASS_WAIT},
+                {"clock-not-credible", ERROR_CLASS_WAIT},
+                {"digest-mismatch", ERROR_CLASS_TERMINAL},
+                {"artifact-not-found", ERROR_CLASS_TERMINAL},
+                {"download-timeout", ERROR_CLASS_RETRY},
+                {"link-lost", ERROR_CLASS_RETRY},
+                {"incompatible", ERROR_CLASS_TERMINAL},
         };
 
-        (void)state;
+        (void) state;
         for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
                 const struct error_info *info = error_catalogue_find(rows[i].name);
 
@@ -66,7 +70,7 @@ static void write_manual(struct strbuf *text) {
                             "| wait | waits, without using an attempt, until the condition passes or the deadline comes |\n\n"
                             "(This file is made of `gatewayd/base/error_catalogue.def` by `error_catalogue_test --print`.)\n");
 #define GW_ERROR_SECTION(title) strbuf_append(text, "\n## " title "\n\n| name | class | meaning | what to do |\n|---|---|---|---|\n");
-#define GW_ERROR(name, class, meaning, advice) \
+#define GW_ERROR(name, class, meaning, advice)                                                                                             \
         strbuf_appendf(text, "| `%s` | %s | %s | %s |\n", name, error_class_name(ERROR_CLASS_##class), meaning, advice);
 #include "base/error_catalogue.def"
 #undef GW_ERROR
@@ -78,7 +82,7 @@ static void test_manual_is_current(void **state) {
         _cleanup_free_ char *found = calloc(1, 1 << 20);
         size_t same = 0;
 
-        (void)state;
+        (void) state;
         assert_non_null(file);
         assert_non_null(found);
         assert_true(fread(found, 1, (1 << 20) - 1, file) > 0);
@@ -93,7 +97,7 @@ static void test_manual_is_current(void **state) {
 
 /* The rows are a table: no entry may hold its separator. */
 static void test_entries_fit_the_table(void **state) {
-        (void)state;
+        (void) state;
         for (size_t i = 0; i < error_catalogue_count(); i++) {
                 const struct error_info *info = error_catalogue_at(i);
 

@@ -10,11 +10,11 @@
 
 /* A struct json is a json_object under another name; json-c's readers take it without const. */
 static struct json_object *inner(const struct json *json) {
-        return (struct json_object *)(uintptr_t)json;
+        return (struct json_object *) (uintptr_t) json;
 }
 
 static struct json *outer(struct json_object *object) {
-        return (struct json *)object;
+        return (struct json *) object;
 }
 
 /* json_check() judged the text, so json-c can only refuse it for want of memory (which 0.16 reports in no way of its own). */
@@ -25,7 +25,7 @@ static int build_tree(const char *text, size_t size, struct json **ret_json) {
 
         if (!tokener)
                 return -ENOMEM;
-        object = json_tokener_parse_ex(tokener, text, (int)size);
+        object = json_tokener_parse_ex(tokener, text, (int) size);
         /* A number at the very end is only complete when something follows it. */
         if (json_tokener_get_error(tokener) == json_tokener_continue)
                 object = json_tokener_parse_ex(tokener, "", 1);
@@ -199,7 +199,7 @@ size_t json_length(const struct json *json) {
         if (json_kind(json) == JSON_KIND_ARRAY)
                 return json_object_array_length(inner(json));
         if (json_kind(json) == JSON_KIND_OBJECT)
-                return (size_t)json_object_object_length(inner(json));
+                return (size_t) json_object_object_length(inner(json));
         return 0;
 }
 
@@ -213,9 +213,9 @@ struct json_iterator json_iterator_begin(const struct json *json) {
         const struct lh_table *table;
 
         if (json_kind(json) != JSON_KIND_OBJECT)
-                return (struct json_iterator){ 0 };
+                return (struct json_iterator){0};
         table = json_object_get_object(inner(json));
-        return (struct json_iterator){ .entry = table->head };
+        return (struct json_iterator){.entry = table->head};
 }
 
 bool json_iterator_next(struct json_iterator *iterator) {
@@ -224,14 +224,14 @@ bool json_iterator_next(struct json_iterator *iterator) {
         if (!entry)
                 return false;
         iterator->key = lh_entry_k(entry);
-        iterator->value = (struct json *)lh_entry_v(entry);
+        iterator->value = (struct json *) lh_entry_v(entry);
         iterator->entry = entry->next;
         return true;
 }
 
 /* The allowed word that is nearest to what was written, if one is near at all. */
 static const char *nearest(const char *word, const char *const *allowed, size_t n_allowed) {
-        size_t best = MAX(strlen(word) / 3, (size_t)1) + 1;
+        size_t best = MAX(strlen(word) / 3, (size_t) 1) + 1;
         const char *found = NULL;
 
         for (size_t i = 0; i < n_allowed; i++) {
@@ -252,8 +252,7 @@ static bool is_one_of(const char *word, const char *const *allowed, size_t n_all
         return false;
 }
 
-static void report_unknown(const char *key, const char *const *allowed, size_t n_allowed, const char *path,
-                           struct json_errors *errors) {
+static void report_unknown(const char *key, const char *const *allowed, size_t n_allowed, const char *path, struct json_errors *errors) {
         char member[JSON_PATH_MAX], escaped[80];
         const char *meant = nearest(key, allowed, n_allowed);
 
@@ -303,7 +302,7 @@ struct json *json_new_string_n(const char *text, size_t size) {
         if (size > INT32_MAX / 4)
                 return NULL;
         if (str_is_utf8(text, size) && !memchr(text, '\0', size))
-                return outer(json_object_new_string_len(text, (int)size));
+                return outer(json_object_new_string_len(text, (int) size));
         escaped = malloc(4 * size + 1);
         if (!escaped)
                 return NULL;

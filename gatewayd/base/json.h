@@ -63,8 +63,8 @@ int json_member_string(const struct json *json, const char *key, const char **re
 /* Lends the text of a string member, NULL when absent or of another kind. */
 const char *json_member_text(const struct json *json, const char *key);
 
-size_t json_length(const struct json *json);                    /* of an array or object, else 0 */
-struct json *json_at(const struct json *json, size_t index);    /* NULL beyond the end, or null */
+size_t json_length(const struct json *json);                 /* of an array or object, else 0 */
+struct json *json_at(const struct json *json, size_t index); /* NULL beyond the end, or null */
 
 /* Members in the order of the text. The object may not be changed within. */
 struct json_iterator {
@@ -79,8 +79,8 @@ bool json_iterator_next(struct json_iterator *iterator);
 #define JSON_FOREACH_MEMBER(it, object_) for (struct json_iterator it = json_iterator_begin(object_); json_iterator_next(&it);)
 
 /* Every item of an array; item is NULL where null stands. break and continue work as in any loop. */
-#define JSON_FOREACH_ITEM(index, item, array_)                                                                                     \
-        for (size_t index = 0, index##_open_ = 1; index##_open_ && index < json_length(array_); index++)                           \
+#define JSON_FOREACH_ITEM(index, item, array_)                                                                                             \
+        for (size_t index = 0, index##_open_ = 1; index##_open_ && index < json_length(array_); index++)                                   \
                 for (struct json *item = (index##_open_ = 0, json_at(array_, index)); !index##_open_; index##_open_ = 1)
 
 /*

@@ -58,7 +58,7 @@ __attribute__((format(printf, 3, 4))) static int fail_at(struct checker *checker
 
         if (!checker->error)
                 return -EBADMSG;
-        error_position(checker, (size_t)(where - checker->start), checker->error);
+        error_position(checker, (size_t) (where - checker->start), checker->error);
         va_start(args, format);
         vsnprintf(checker->error->text, sizeof(checker->error->text), format, args);
         va_end(args);
@@ -80,7 +80,7 @@ static void skip_space(struct checker *checker) {
 }
 
 static bool at_char(const struct checker *checker, char c) {
-        return checker->at < checker->end && *checker->at == (uint8_t)c;
+        return checker->at < checker->end && *checker->at == (uint8_t) c;
 }
 
 /* --- strings --- */
@@ -97,7 +97,7 @@ static int hex_unit(struct checker *checker, unsigned *ret_unit) {
                 digit = memchr(digits, *checker->at >= 'A' && *checker->at <= 'F' ? *checker->at + 32 : *checker->at, 16);
                 if (!digit)
                         return fail_expected(checker, "a hexadecimal digit of \\uXXXX");
-                unit = unit << 4 | (unsigned)(digit - digits);
+                unit = unit << 4 | (unsigned) (digit - digits);
         }
         *ret_unit = unit;
         return 0;
@@ -105,24 +105,24 @@ static int hex_unit(struct checker *checker, unsigned *ret_unit) {
 
 static size_t utf8_encode(unsigned code, char dst[4]) {
         if (code < 0x80) {
-                dst[0] = (char)code;
+                dst[0] = (char) code;
                 return 1;
         }
         if (code < 0x800) {
-                dst[0] = (char)(0xc0 | code >> 6);
-                dst[1] = (char)(0x80 | (code & 0x3f));
+                dst[0] = (char) (0xc0 | code >> 6);
+                dst[1] = (char) (0x80 | (code & 0x3f));
                 return 2;
         }
         if (code < 0x10000) {
-                dst[0] = (char)(0xe0 | code >> 12);
-                dst[1] = (char)(0x80 | (code >> 6 & 0x3f));
-                dst[2] = (char)(0x80 | (code & 0x3f));
+                dst[0] = (char) (0xe0 | code >> 12);
+                dst[1] = (char) (0x80 | (code >> 6 & 0x3f));
+                dst[2] = (char) (0x80 | (code & 0x3f));
                 return 3;
         }
-        dst[0] = (char)(0xf0 | code >> 18);
-        dst[1] = (char)(0x80 | (code >> 12 & 0x3f));
-        dst[2] = (char)(0x80 | (code >> 6 & 0x3f));
-        dst[3] = (char)(0x80 | (code & 0x3f));
+        dst[0] = (char) (0xf0 | code >> 18);
+        dst[1] = (char) (0x80 | (code >> 12 & 0x3f));
+        dst[2] = (char) (0x80 | (code >> 6 & 0x3f));
+        dst[3] = (char) (0x80 | (code & 0x3f));
         return 4;
 }
 
@@ -182,13 +182,13 @@ static int check_plain_run(struct checker *checker, bool keep) {
         const uint8_t *run = checker->at;
 
         while (checker->at < checker->end && *checker->at != '"' && *checker->at != '\\' && *checker->at >= 0x20) {
-                size_t length = str_utf8_sequence(checker->at, (size_t)(checker->end - checker->at));
+                size_t length = str_utf8_sequence(checker->at, (size_t) (checker->end - checker->at));
 
                 if (length == 0)
                         return fail_at(checker, checker->at, "byte 0x%02x is not valid UTF-8 here", *checker->at);
                 checker->at += length;
         }
-        return keep ? strbuf_append_n(&checker->names, (const char *)run, (size_t)(checker->at - run)) : 0;
+        return keep ? strbuf_append_n(&checker->names, (const char *) run, (size_t) (checker->at - run)) : 0;
 }
 
 /* keep: append the decoded text to names. */
@@ -228,7 +228,7 @@ static int check_digits(struct checker *checker, const char *where) {
 /* The grammar is satisfied; does the value fit? Longer than any sensible number: refused rather than copied. */
 static int check_number_range(struct checker *checker, const uint8_t *first, bool is_integer) {
         char text[512];
-        size_t length = (size_t)(checker->at - first);
+        size_t length = (size_t) (checker->at - first);
         int64_t integer;
 
         if (length >= sizeof(text))
@@ -281,7 +281,7 @@ static int check_number(struct checker *checker) {
 
 static int member_add(struct checker *checker, size_t name, size_t offset) {
         if (checker->n_members == checker->members_capacity) {
-                size_t capacity = MAX(checker->members_capacity * 2, (size_t)32);
+                size_t capacity = MAX(checker->members_capacity * 2, (size_t) 32);
                 struct member *members = reallocarray(checker->members, capacity, sizeof(*members));
 
                 if (!members)
@@ -289,8 +289,7 @@ static int member_add(struct checker *checker, size_t name, size_t offset) {
                 checker->members = members;
                 checker->members_capacity = capacity;
         }
-        checker->members[checker->n_members++] =
-                (struct member){ .name = name, .length = checker->names.size - name, .offset = offset };
+        checker->members[checker->n_members++] = (struct member){.name = name, .length = checker->names.size - name, .offset = offset};
         return 0;
 }
 
@@ -339,7 +338,7 @@ static int members_finish(struct checker *checker, size_t first, size_t names_be
 }
 
 static int check_member(struct checker *checker) {
-        size_t name = checker->names.size, offset = (size_t)(checker->at - checker->start);
+        size_t name = checker->names.size, offset = (size_t) (checker->at - checker->start);
         int r;
 
         if (!at_char(checker, '"'))
@@ -393,7 +392,7 @@ static int check_object(struct checker *checker) {
 static int check_word(struct checker *checker, const char *word) {
         size_t length = strlen(word);
 
-        if ((size_t)(checker->end - checker->at) < length || memcmp(checker->at, word, length) != 0)
+        if ((size_t) (checker->end - checker->at) < length || memcmp(checker->at, word, length) != 0)
                 return fail_expected(checker, "a value");
         checker->at += length;
         return 0;
@@ -427,7 +426,7 @@ static int check_value(struct checker *checker) {
                 break;
         default:
                 r = *checker->at == '-' || (*checker->at >= '0' && *checker->at <= '9') ? check_number(checker)
-                                                                                           : fail_expected(checker, "a value");
+                                                                                        : fail_expected(checker, "a value");
         }
         skip_space(checker);
         return r;
@@ -447,9 +446,9 @@ static int check_text(struct checker *checker) {
 int json_check(const char *json, size_t size, size_t max_bytes, struct json_check_error *ret_error) {
         size_t limit = max_bytes ? max_bytes : JSON_SIZE_MAX;
         struct checker checker = {
-                .start = (const uint8_t *)json,
-                .at = (const uint8_t *)json,
-                .end = (const uint8_t *)json + size,
+                .start = (const uint8_t *) json,
+                .at = (const uint8_t *) json,
+                .end = (const uint8_t *) json + size,
                 .names = STRBUF_INIT(size),
                 .error = ret_error,
         };

@@ -13,7 +13,7 @@ static void test_collects(void **state) {
         struct json_errors errors;
         char text[256];
 
-        (void)state;
+        (void) state;
         json_errors_init(&errors);
         assert_false(json_errors_any(&errors));
         json_errors_format(&errors, text, sizeof(text));
@@ -29,7 +29,7 @@ static void test_bounded(void **state) {
         struct json_errors errors;
         char text[JSON_ERRORS_MAX * sizeof(struct json_error) + 64], small[10];
 
-        (void)state;
+        (void) state;
         json_errors_init(&errors);
         for (int i = 0; i < JSON_ERRORS_MAX + 5; i++)
                 json_errors_add(&errors, "a", "b");
@@ -44,7 +44,7 @@ static void test_bounded(void **state) {
 static void test_paths(void **state) {
         char path[JSON_PATH_MAX], deeper[JSON_PATH_MAX], name[300];
 
-        (void)state;
+        (void) state;
         json_path_member(path, "", "policy");
         assert_string_equal(path, "policy");
         json_path_member(deeper, path, "waves");

@@ -22,15 +22,15 @@ static struct json *parsed(const char *text) {
 }
 
 static void test_parse_and_get(void **state) {
-        _cleanup_json_ struct json *json =
-                parsed("{\"i\":-5,\"big\":9223372036854775807,\"d\":1.5,\"s\":\"\\u00e5\",\"b\":true,\"n\":null,\"a\":[1,null,\"x\"],\"o\":{}}");
+        _cleanup_json_ struct json *json = parsed(
+                "{\"i\":-5,\"big\":9223372036854775807,\"d\":1.5,\"s\":\"\\u00e5\",\"b\":true,\"n\":null,\"a\":[1,null,\"x\"],\"o\":{}}");
         struct json *value = json;
         const char *text;
         int64_t integer;
         double number;
         bool yes;
 
-        (void)state;
+        (void) state;
         assert_int_equal(json_kind(json), JSON_KIND_OBJECT);
         assert_int_equal(json_length(json), 8);
         assert_int_equal(json_member_int(json, "i", -10, 10, &integer), 0);
@@ -63,7 +63,7 @@ static void test_parse_and_get(void **state) {
 static void test_scalars(void **state) {
         _cleanup_json_ struct json *number = parsed("12"), *text = parsed("\"a\""), *null = parsed(" null ");
 
-        (void)state;
+        (void) state;
         assert_int_equal(json_kind(number), JSON_KIND_INT);
         assert_int_equal(json_kind(text), JSON_KIND_STRING);
         assert_null(null);
@@ -73,9 +73,9 @@ static void test_scalars(void **state) {
 
 static void test_parse_not_terminated(void **state) {
         _cleanup_json_ struct json *json = NULL;
-        const char text[] = { '[', '1', ']', '9' };
+        const char text[] = {'[', '1', ']', '9'};
 
-        (void)state;
+        (void) state;
         assert_int_equal(json_parse(text, 3, 0, &json, NULL), 0);
         assert_int_equal(json_length(json), 1);
         assert_int_equal(json_parse(text, 4, 0, &json, NULL), -EBADMSG);
@@ -86,9 +86,9 @@ static void test_iterate(void **state) {
         char keys[8] = "";
         int n = 0, sum = 0;
 
-        (void)state;
+        (void) state;
         JSON_FOREACH_MEMBER(it, json)
-                strcat(keys, it.key);
+        strcat(keys, it.key);
         assert_string_equal(keys, "zam");
         JSON_FOREACH_ITEM(i, item, json_child(json, "m")) {
                 int64_t value = 0;
@@ -96,7 +96,7 @@ static void test_iterate(void **state) {
                 n++;
                 if (item)
                         json_get_int(item, 0, 100, &value);
-                sum += (int)(value * (int)i);
+                sum += (int) (value * (int) i);
         }
         assert_int_equal(n, 3);
         assert_int_equal(sum, 12);
@@ -109,16 +109,16 @@ static void test_iterate(void **state) {
         }
         assert_int_equal(n, 4);
         JSON_FOREACH_MEMBER(it, json_child(json, "z"))
-                fail_msg("%s", it.key);
+        fail_msg("%s", it.key);
 }
 
 static void test_members_check(void **state) {
-        static const char *const allowed[] = { "mode", "trial", "deadline" };
+        static const char *const allowed[] = {"mode", "trial", "deadline"};
         _cleanup_json_ struct json *json = parsed("{\"mode\":1,\"dedline\":2,\"x\\ny\":3}");
         struct json_errors errors;
         char text[512];
 
-        (void)state;
+        (void) state;
         json_errors_init(&errors);
         assert_false(json_members_check(json, allowed, ARRAY_SIZE(allowed), "policy", &errors));
         json_errors_format(&errors, text, sizeof(text));
@@ -138,7 +138,7 @@ static void test_build_and_write(void **state) {
         struct json *list, *inner;
         size_t size = 0;
 
-        (void)state;
+        (void) state;
         assert_int_equal(json_set_string(json, "s", "a/b\"\n\xc3\xa5"), 0);
         assert_int_equal(json_set_string(json, "absent", NULL), 0);
         assert_int_equal(json_set_int(json, "i", INT64_MIN), 0);
@@ -166,7 +166,7 @@ static void test_build_and_write(void **state) {
 static void test_ownership_on_failure(void **state) {
         _cleanup_json_ struct json *number = json_new_int(1);
 
-        (void)state;
+        (void) state;
         assert_int_equal(json_set(number, "k", json_new_object()), -EINVAL);
         assert_int_equal(json_append(number, json_new_object()), -EINVAL);
         assert_null(json_set_new_object(number, "k"));
@@ -180,7 +180,7 @@ static void test_foreign_text(void **state) {
         _cleanup_free_ char *text = NULL;
         size_t size = 0;
 
-        (void)state;
+        (void) state;
         assert_int_equal(json_append_string(json, "a\xff\xc3"), 0);
         assert_int_equal(json_append(json, json_new_string_n("x\0y", 3)), 0);
         assert_int_equal(json_write(json, &text, &size), 0);
@@ -189,9 +189,9 @@ static void test_foreign_text(void **state) {
 }
 
 static void test_doubles_read_back(void **state) {
-        static const double rows[] = { 0.1, 1.0 / 3.0, 1e300, 5e-324, -2.5, 123456789.123456789, 100.0 };
+        static const double rows[] = {0.1, 1.0 / 3.0, 1e300, 5e-324, -2.5, 123456789.123456789, 100.0};
 
-        (void)state;
+        (void) state;
         for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
                 _cleanup_json_ struct json *number = json_new_double(rows[i]), *again = NULL;
                 _cleanup_free_ char *text = NULL;
@@ -207,7 +207,7 @@ static void test_doubles_read_back(void **state) {
 static void test_copy_and_equal(void **state) {
         _cleanup_json_ struct json *json = parsed("{\"a\":[1,{\"b\":\"c\"}]}"), *copy = NULL, *null = json;
 
-        (void)state;
+        (void) state;
         assert_int_equal(json_copy(json, &copy), 0);
         assert_true(json_equal(json, copy));
         assert_int_equal(json_set_int(copy, "z", 1), 0);
@@ -220,7 +220,7 @@ static void test_references(void **state) {
         struct json *json = json_new_int(3), *second = json_ref(json);
         int64_t value = 0;
 
-        (void)state;
+        (void) state;
         json_free(json);
         assert_int_equal(json_get_int(second, 0, 9, &value), 0);
         assert_int_equal(value, 3);
@@ -230,10 +230,12 @@ static void test_references(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_parse_and_get),        cmocka_unit_test(test_scalars),         cmocka_unit_test(test_parse_not_terminated),
-                cmocka_unit_test(test_iterate),              cmocka_unit_test(test_members_check),   cmocka_unit_test(test_build_and_write),
-                cmocka_unit_test(test_ownership_on_failure), cmocka_unit_test(test_foreign_text),    cmocka_unit_test(test_doubles_read_back),
-                cmocka_unit_test(test_copy_and_equal),       cmocka_unit_test(test_references),
+                cmocka_unit_test(test_parse_and_get),        cmocka_unit_test(test_scalars),
+                cmocka_unit_test(test_parse_not_terminated), cmocka_unit_test(test_iterate),
+                cmocka_unit_test(test_members_check),        cmocka_unit_test(test_build_and_write),
+                cmocka_unit_test(test_ownership_on_failure), cmocka_unit_test(test_foreign_text),
+                cmocka_unit_test(test_doubles_read_back),    cmocka_unit_test(test_copy_and_equal),
+                cmocka_unit_test(test_references),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

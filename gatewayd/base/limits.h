@@ -10,11 +10,11 @@
 #define LIMIT_MIB (1024u * 1024u)
 
 /* --- JSON --- */
-#define JSON_SIZE_MAX LIMIT_MIB  /* a document or command, bytes */
-#define JSON_DEPTH_MAX 16        /* containers in containers */
-#define JSON_PATH_MAX 128        /* path of a mistake, with terminator */
-#define JSON_ERROR_TEXT_MAX 192  /* text of a mistake, with terminator */
-#define JSON_ERRORS_MAX 32       /* mistakes kept of one document */
+#define JSON_SIZE_MAX LIMIT_MIB /* a document or command, bytes */
+#define JSON_DEPTH_MAX 16       /* containers in containers */
+#define JSON_PATH_MAX 128       /* path of a mistake, with terminator */
+#define JSON_ERROR_TEXT_MAX 192 /* text of a mistake, with terminator */
+#define JSON_ERRORS_MAX 32      /* mistakes kept of one document */
 
 /* --- log --- */
 #define LOG_TEXT_MAX 2048 /* one message, with terminator */
@@ -45,10 +45,10 @@
 #define CONTROL_OUTPUT_MAX (4u * LIMIT_MIB) /* unsent bytes of one client before it is cut off */
 
 /* --- devices --- */
-#define DEVICES_MAX 10000           /* discovered and adopted */
+#define DEVICES_MAX 10000 /* discovered and adopted */
 #define DEVICE_LABELS_MAX 32
 #define DEVICE_TARGETS_MAX 256
-#define DEVICE_ATTRIBUTE_MAX 256    /* any text that a device says about itself */
+#define DEVICE_ATTRIBUTE_MAX 256 /* any text that a device says about itself */
 #define DEVICE_IMPORT_FILE_MAX (4u * LIMIT_MIB)
 
 /* --- artifacts --- */

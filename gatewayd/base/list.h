@@ -16,7 +16,7 @@ struct list {
         struct list *previous;
 };
 
-#define LIST_INIT(head) ((struct list){ .next = &(head), .previous = &(head) })
+#define LIST_INIT(head) ((struct list){.next = &(head), .previous = &(head)})
 
 static inline void list_init(struct list *node) {
         node->next = node;
@@ -78,13 +78,12 @@ static inline size_t list_count(const struct list *head) {
 #define LIST_FIRST(head, type, member) (list_is_empty(head) ? NULL : container_of((head)->next, type, member))
 
 /* Every element; it may not be removed within. */
-#define LIST_FOREACH(entry, head, member)                                                                                          \
-        for ((entry) = container_of((head)->next, __typeof__(*(entry)), member); &(entry)->member != (head);                       \
+#define LIST_FOREACH(entry, head, member)                                                                                                  \
+        for ((entry) = container_of((head)->next, __typeof__(*(entry)), member); &(entry)->member != (head);                               \
              (entry) = container_of((entry)->member.next, __typeof__(*(entry)), member))
 
 /* Every element; the current one (and only it) may be removed or freed within. `spare` is a second pointer of the same type. */
-#define LIST_FOREACH_SAFE(entry, spare, head, member)                                                                              \
-        for ((entry) = container_of((head)->next, __typeof__(*(entry)), member),                                                   \
-            (spare) = container_of((entry)->member.next, __typeof__(*(entry)), member);                                            \
-             &(entry)->member != (head);                                                                                           \
-             (entry) = (spare), (spare) = container_of((entry)->member.next, __typeof__(*(entry)), member))
+#define LIST_FOREACH_SAFE(entry, spare, head, member)                                                                                      \
+        for ((entry) = container_of((head)->next, __typeof__(*(entry)), member),                                                           \
+            (spare) = container_of((entry)->member.next, __typeof__(*(entry)), member);                                                    \
+             &(entry)->member != (head); (entry) = (spare), (spare) = container_of((entry)->member.next, __typeof__(*(entry)), member))

@@ -15,11 +15,11 @@ struct item {
 };
 
 static void test_order_and_removal(void **state) {
-        struct item items[4] = { { .number = 1 }, { .number = 2 }, { .number = 3 }, { .number = 4 } }, *item, *spare;
+        struct item items[4] = {{.number = 1}, {.number = 2}, {.number = 3}, {.number = 4}}, *item, *spare;
         struct list head = LIST_INIT(head);
         int sum = 0, digits = 0;
 
-        (void)state;
+        (void) state;
         assert_true(list_is_empty(&head));
         assert_null(LIST_FIRST(&head, struct item, link));
         for (size_t i = 0; i < ARRAY_SIZE(items); i++) {
@@ -31,7 +31,7 @@ static void test_order_and_removal(void **state) {
         list_prepend(&head, &items[0].link);
         list_append(&items[2].link, &items[3].link); /* before 3 */
         LIST_FOREACH(item, &head, link)
-                digits = digits * 10 + item->number;
+        digits = digits * 10 + item->number;
         assert_int_equal(digits, 1243);
         LIST_FOREACH_SAFE(item, spare, &head, link) {
                 sum += item->number;
@@ -46,10 +46,10 @@ static void test_order_and_removal(void **state) {
 }
 
 static void test_pop(void **state) {
-        struct item items[2] = { { .number = 1 }, { .number = 2 } };
+        struct item items[2] = {{.number = 1}, {.number = 2}};
         struct list head = LIST_INIT(head);
 
-        (void)state;
+        (void) state;
         list_append(&head, &items[0].link);
         list_append(&head, &items[1].link);
         assert_ptr_equal(list_pop(&head), &items[0].link);
@@ -58,7 +58,7 @@ static void test_pop(void **state) {
 }
 
 int main(void) {
-        const struct CMUnitTest tests[] = { cmocka_unit_test(test_order_and_removal), cmocka_unit_test(test_pop) };
+        const struct CMUnitTest tests[] = {cmocka_unit_test(test_order_and_removal), cmocka_unit_test(test_pop)};
 
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,7 +16,7 @@ static struct {
         log_sink_fn sink;
         void *context;
         enum log_level level;
-} output = { .sink = log_to_stderr, .level = LOG_LEVEL_INFO };
+} output = {.sink = log_to_stderr, .level = LOG_LEVEL_INFO};
 
 static const char *const level_names[] = {
         [LOG_LEVEL_ERROR] = "error", [LOG_LEVEL_WARNING] = "warning", [LOG_LEVEL_NOTICE] = "notice",
@@ -39,7 +39,7 @@ enum log_level log_get_level(void) {
 int log_level_parse(const char *text, enum log_level *ret_level) {
         for (size_t i = 0; i < ARRAY_SIZE(level_names); i++) {
                 if (strcmp(level_names[i], text) == 0) {
-                        *ret_level = (enum log_level)i;
+                        *ret_level = (enum log_level) i;
                         return 0;
                 }
         }
@@ -77,7 +77,7 @@ static void log_to_stderr(enum log_level level, const struct log_fields *fields,
         size_t length;
         ssize_t written;
 
-        (void)context;
+        (void) context;
         log_format(line, sizeof(line) - 1, level, fields, text);
         length = strlen(line);
         line[length++] = '\n';
@@ -132,6 +132,6 @@ void log_redact_url(char *dst, size_t size, const char *url) {
         host = memrchr(authority, '@', authority_length);
         host = host ? host + 1 : authority;
         end = url + strcspn(url, "?#");
-        str_format(plain, sizeof(plain), "%.*s%.*s", (int)(authority - url), url, end > host ? (int)(end - host) : 0, host);
+        str_format(plain, sizeof(plain), "%.*s%.*s", (int) (authority - url), url, end > host ? (int) (end - host) : 0, host);
         str_escape(dst, size, plain, strlen(plain));
 }

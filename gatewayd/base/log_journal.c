@@ -37,7 +37,7 @@ bool log_journal_is_stream(int fd, const char *stream_variable) {
 
         if (!stream_variable || sscanf(stream_variable, "%ju:%ju%n", &device, &inode, &used) != 2 || stream_variable[used])
                 return false;
-        return fstat(fd, &st) == 0 && (uintmax_t)st.st_dev == device && (uintmax_t)st.st_ino == inode;
+        return fstat(fd, &st) == 0 && (uintmax_t) st.st_dev == device && (uintmax_t) st.st_ino == inode;
 }
 
 /* NAME=value in memory of its own, if there is a value. */
@@ -45,7 +45,7 @@ static void add_field(struct iovec *iov, int *n_iov, char *buffer, size_t size, 
         if (!value || !*value)
                 return;
         str_format(buffer, size, "%s=%s", name, value);
-        iov[(*n_iov)++] = (struct iovec){ .iov_base = buffer, .iov_len = strlen(buffer) };
+        iov[(*n_iov)++] = (struct iovec){.iov_base = buffer, .iov_len = strlen(buffer)};
 }
 
 static void log_to_journal(enum log_level level, const struct log_fields *fields, const char *text, void *context) {
@@ -53,7 +53,7 @@ static void log_to_journal(enum log_level level, const struct log_fields *fields
         struct iovec iov[7];
         int n_iov = 0;
 
-        (void)context;
+        (void) context;
         str_format(level_text, sizeof(level_text), "%d", priority(level));
         add_field(iov, &n_iov, message, sizeof(message), "MESSAGE", *text ? text : "(empty)");
         add_field(iov, &n_iov, number, sizeof(number), "PRIORITY", level_text);

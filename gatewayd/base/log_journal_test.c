@@ -21,14 +21,14 @@ static void test_compares_device_and_inode(void **state) {
         struct stat st;
         int fds[2];
 
-        (void)state;
+        (void) state;
         assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
         assert_int_equal(fstat(fds[1], &st), 0);
-        snprintf(variable, sizeof(variable), "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+        snprintf(variable, sizeof(variable), "%ju:%ju", (uintmax_t) st.st_dev, (uintmax_t) st.st_ino);
         assert_true(log_journal_is_stream(fds[1], variable));
         strcat(variable, "x");
         assert_false(log_journal_is_stream(fds[1], variable));
-        snprintf(variable, sizeof(variable), "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino + 1);
+        snprintf(variable, sizeof(variable), "%ju:%ju", (uintmax_t) st.st_dev, (uintmax_t) st.st_ino + 1);
         assert_false(log_journal_is_stream(fds[1], variable));
         assert_false(log_journal_is_stream(fds[1], "garbage"));
         assert_false(log_journal_is_stream(fds[1], NULL));
@@ -37,7 +37,7 @@ static void test_compares_device_and_inode(void **state) {
 }
 
 static void test_stays_away_without_journal(void **state) {
-        (void)state;
+        (void) state;
         unsetenv("JOURNAL_STREAM");
         assert_false(log_journal_attach());
         setenv("JOURNAL_STREAM", "0:0", 1);

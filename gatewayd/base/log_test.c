@@ -34,9 +34,9 @@ static void record(enum log_level level, const struct log_fields *fields, const 
 }
 
 static void test_levels_and_fields(void **state) {
-        struct recorded recorded = { 0 };
+        struct recorded recorded = {0};
 
-        (void)state;
+        (void) state;
         log_set_sink(record, &recorded);
         errno = ENOENT;
         log_info(NULL, "hello %d", 7);
@@ -50,7 +50,7 @@ static void test_levels_and_fields(void **state) {
         log_set_level(LOG_LEVEL_ERROR);
         log_warning(NULL, "dropped");
         assert_int_equal(recorded.n, 2);
-        log_error(&(struct log_fields){ .device = "smp-udp:a", .error = "link-lost" }, "gone");
+        log_error(&(struct log_fields){.device = "smp-udp:a", .error = "link-lost"}, "gone");
         assert_string_equal(recorded.line, "error: gone [device=smp-udp:a error=link-lost]");
         log_set_level(LOG_LEVEL_INFO);
         assert_int_equal(log_get_level(), LOG_LEVEL_INFO);
@@ -58,9 +58,9 @@ static void test_levels_and_fields(void **state) {
 }
 
 static void test_a_peer_cannot_forge_a_line(void **state) {
-        struct recorded recorded = { 0 };
+        struct recorded recorded = {0};
 
-        (void)state;
+        (void) state;
         log_set_sink(record, &recorded);
         log_notice(NULL, "name %s", "x\nerror: forged\x1b[2J");
         assert_string_equal(recorded.text, "name x\\x0aerror: forged\\x1b[2J");
@@ -68,10 +68,10 @@ static void test_a_peer_cannot_forge_a_line(void **state) {
 }
 
 static void test_long_text_is_cut(void **state) {
-        struct recorded recorded = { 0 };
+        struct recorded recorded = {0};
         char text[2 * LOG_TEXT_MAX];
 
-        (void)state;
+        (void) state;
         memset(text, '\n', sizeof(text) - 1);
         text[sizeof(text) - 1] = '\0';
         log_set_sink(record, &recorded);
@@ -86,10 +86,10 @@ static void test_stderr_form(void **state) {
         int pipe_fds[2], saved = dup(STDERR_FILENO);
         ssize_t n;
 
-        (void)state;
+        (void) state;
         assert_int_equal(pipe2(pipe_fds, O_CLOEXEC), 0);
         dup2(pipe_fds[1], STDERR_FILENO);
-        log_warning(&(struct log_fields){ .campaign = "c1", .step = "upload" }, "slow");
+        log_warning(&(struct log_fields){.campaign = "c1", .step = "upload"}, "slow");
         dup2(saved, STDERR_FILENO);
         n = read(pipe_fds[0], text, sizeof(text) - 1);
         assert_true(n > 0);
@@ -103,19 +103,19 @@ static void test_stderr_form(void **state) {
 static void test_level_names(void **state) {
         enum log_level level = LOG_LEVEL_INFO;
 
-        (void)state;
+        (void) state;
         for (int i = LOG_LEVEL_ERROR; i <= LOG_LEVEL_DEBUG; i++) {
-                assert_int_equal(log_level_parse(log_level_name((enum log_level)i), &level), 0);
+                assert_int_equal(log_level_parse(log_level_name((enum log_level) i), &level), 0);
                 assert_int_equal(level, i);
         }
         assert_int_equal(log_level_parse("INFO", &level), -EINVAL);
 }
 
 static void test_limit(void **state) {
-        struct log_limit limit = { 0 };
+        struct log_limit limit = {0};
         uint64_t n_silent = 99;
 
-        (void)state;
+        (void) state;
         assert_true(log_limit_pass(&limit, -5, &n_silent));
         assert_int_equal(n_silent, 0);
         for (int i = 0; i < 10; i++)
@@ -128,16 +128,16 @@ static void test_limit(void **state) {
 
 static void test_redact_url(void **state) {
         static const char *const rows[][2] = {
-                { "https://fw.example/a.bin", "https://fw.example/a.bin" },
-                { "https://me:secret@fw.example:8443/a.bin?token=1#x", "https://fw.example:8443/a.bin" },
-                { "https://a@b@fw.example", "https://fw.example" },
-                { "https://fw.example/x@y", "https://fw.example/x@y" },
-                { "https://fw.example?u=a@b", "https://fw.example" },
-                { "me:secret@host/path", "host/path" },
-                { "", "" },
+                {"https://fw.example/a.bin", "https://fw.example/a.bin"},
+                {"https://me:secret@fw.example:8443/a.bin?token=1#x", "https://fw.example:8443/a.bin"},
+                {"https://a@b@fw.example", "https://fw.example"},
+                {"https://fw.example/x@y", "https://fw.example/x@y"},
+                {"https://fw.example?u=a@b", "https://fw.example"},
+                {"me:secret@host/path", "host/path"},
+                {"", ""},
         };
 
-        (void)state;
+        (void) state;
         for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
                 char text[128];
 

@@ -16,7 +16,7 @@ void machine_id_gateway_format(char dst[MACHINE_ID_GATEWAY_SIZE], const char *ho
                 char c = *hostname;
 
                 if (c >= 'A' && c <= 'Z')
-                        c = (char)(c - 'A' + 'a');
+                        c = (char) (c - 'A' + 'a');
                 dst[n++] = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ? c : '-';
         }
         dst[n] = '\0';

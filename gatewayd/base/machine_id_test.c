@@ -11,16 +11,16 @@
 #include <cmocka.h>
 
 static void test_format(void **state) {
-        static const uint8_t id[16] = { 0x1a, 0x2b, 0x3c, 0xff };
+        static const uint8_t id[16] = {0x1a, 0x2b, 0x3c, 0xff};
         static const char *const rows[][2] = {
-                { "pi-oslo", "pi-oslo-1a2b3c" },
-                { "Pi_Oslo.local", "pi-oslo-local-1a2b3c" },
-                { "", "gateway-1a2b3c" },
-                { "\xc3\xa5", "---1a2b3c" },
+                {"pi-oslo", "pi-oslo-1a2b3c"},
+                {"Pi_Oslo.local", "pi-oslo-local-1a2b3c"},
+                {"", "gateway-1a2b3c"},
+                {"\xc3\xa5", "---1a2b3c"},
         };
         char text[MACHINE_ID_GATEWAY_SIZE], longest[256];
 
-        (void)state;
+        (void) state;
         for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
                 machine_id_gateway_format(text, rows[i][0], id);
                 assert_string_equal(text, rows[i][1]);
@@ -38,7 +38,7 @@ static void test_default(void **state) {
         char first[MACHINE_ID_GATEWAY_SIZE], second[MACHINE_ID_GATEWAY_SIZE];
         int r = machine_id_gateway_default(first);
 
-        (void)state;
+        (void) state;
         if (access("/etc/machine-id", R_OK) < 0) {
                 assert_true(r < 0);
                 return;
@@ -51,7 +51,7 @@ static void test_default(void **state) {
 }
 
 int main(void) {
-        const struct CMUnitTest tests[] = { cmocka_unit_test(test_format), cmocka_unit_test(test_default) };
+        const struct CMUnitTest tests[] = {cmocka_unit_test(test_format), cmocka_unit_test(test_default)};
 
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

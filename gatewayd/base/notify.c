@@ -36,7 +36,7 @@ int notify_reloading(void) {
         /* Type=notify-reload compares with CLOCK_MONOTONIC of the moment when it asked. */
         clock_gettime(CLOCK_MONOTONIC, &now);
         str_format(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
-                   (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
+                   (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000);
         return send_state(state);
 }
 
@@ -58,5 +58,5 @@ int64_t notify_watchdog_interval_ms(void) {
 
         if (sd_watchdog_enabled(0, &interval_us) <= 0)
                 return 0;
-        return MAX((int64_t)(interval_us / 1000), (int64_t)1);
+        return MAX((int64_t) (interval_us / 1000), (int64_t) 1);
 }

@@ -17,14 +17,14 @@
 
 /* A socket such as systemd gives; an abstract address, so that nothing is left behind. */
 static int notify_socket(void) {
-        struct sockaddr_un address = { .sun_family = AF_UNIX };
+        struct sockaddr_un address = {.sun_family = AF_UNIX};
         char name[64];
         int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-        int length = snprintf(name, sizeof(name), "@gatewayd-notify-test-%d", (int)getpid());
+        int length = snprintf(name, sizeof(name), "@gatewayd-notify-test-%d", (int) getpid());
 
         assert_true(fd >= 0);
-        memcpy(address.sun_path + 1, name + 1, (size_t)length - 1);
-        assert_int_equal(bind(fd, (struct sockaddr *)&address, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + (size_t)length)), 0);
+        memcpy(address.sun_path + 1, name + 1, (size_t) length - 1);
+        assert_int_equal(bind(fd, (struct sockaddr *) &address, (socklen_t) (offsetof(struct sockaddr_un, sun_path) + (size_t) length)), 0);
         setenv("NOTIFY_SOCKET", name, 1);
         return fd;
 }
@@ -42,7 +42,7 @@ static void expect(int fd, const char *beginning) {
 static void test_messages(void **state) {
         int fd = notify_socket();
 
-        (void)state;
+        (void) state;
         assert_int_equal(notify_ready(), 0);
         expect(fd, "READY=1");
         assert_int_equal(notify_status("%d jobs\nREADY=1", 3), 0);
@@ -61,12 +61,12 @@ static void test_messages(void **state) {
 static void test_watchdog_interval(void **state) {
         char pid[32];
 
-        (void)state;
+        (void) state;
         unsetenv("WATCHDOG_USEC");
         assert_int_equal(notify_watchdog_interval_ms(), 0);
         setenv("WATCHDOG_USEC", "30000000", 1);
         assert_int_equal(notify_watchdog_interval_ms(), 30000);
-        snprintf(pid, sizeof(pid), "%d", (int)getpid() + 1);
+        snprintf(pid, sizeof(pid), "%d", (int) getpid() + 1);
         setenv("WATCHDOG_PID", pid, 1);
         assert_int_equal(notify_watchdog_interval_ms(), 0);
         unsetenv("WATCHDOG_PID");
@@ -75,7 +75,7 @@ static void test_watchdog_interval(void **state) {
 }
 
 int main(void) {
-        const struct CMUnitTest tests[] = { cmocka_unit_test(test_messages), cmocka_unit_test(test_watchdog_interval) };
+        const struct CMUnitTest tests[] = {cmocka_unit_test(test_messages), cmocka_unit_test(test_watchdog_interval)};
 
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

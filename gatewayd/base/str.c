@@ -25,7 +25,7 @@ int str_format(char *dst, size_t size, const char *format, ...) {
         va_start(args, format);
         n = vsnprintf(dst, size, format, args);
         va_end(args);
-        return n < 0 || (size_t)n >= size ? -ENOBUFS : 0;
+        return n < 0 || (size_t) n >= size ? -ENOBUFS : 0;
 }
 
 bool str_equal(const char *a, const char *b) {
@@ -106,10 +106,10 @@ int str_parse_uint64(const char *text, uint64_t min, uint64_t max, uint64_t *ret
         for (; *text; text++) {
                 int digit = digit_value(*text);
 
-                if (digit < 0 || (unsigned)digit >= base)
+                if (digit < 0 || (unsigned) digit >= base)
                         return -EINVAL;
-                overflow = overflow || __builtin_mul_overflow(value, base, &value) ||
-                           __builtin_add_overflow(value, (uint64_t)digit, &value);
+                overflow =
+                        overflow || __builtin_mul_overflow(value, base, &value) || __builtin_add_overflow(value, (uint64_t) digit, &value);
         }
         if (overflow || value < min || value > max)
                 return -ERANGE;
@@ -123,10 +123,10 @@ int str_parse_int64(const char *text, int64_t min, int64_t max, int64_t *ret) {
         int64_t value;
         int r;
 
-        r = str_parse_uint64(text + negative, 0, negative ? (uint64_t)INT64_MAX + 1 : (uint64_t)INT64_MAX, &magnitude);
+        r = str_parse_uint64(text + negative, 0, negative ? (uint64_t) INT64_MAX + 1 : (uint64_t) INT64_MAX, &magnitude);
         if (r < 0)
                 return r;
-        value = negative ? (int64_t)(0 - magnitude) : (int64_t)magnitude;
+        value = negative ? (int64_t) (0 - magnitude) : (int64_t) magnitude;
         if (value < min || value > max)
                 return -ERANGE;
         *ret = value;
@@ -134,8 +134,8 @@ int str_parse_int64(const char *text, int64_t min, int64_t max, int64_t *ret) {
 }
 
 int str_parse_bool(const char *text, bool *ret) {
-        static const char *const yes[] = { "true", "yes", "on", "1" };
-        static const char *const no[] = { "false", "no", "off", "0" };
+        static const char *const yes[] = {"true", "yes", "on", "1"};
+        static const char *const no[] = {"false", "no", "off", "0"};
 
         for (size_t i = 0; i < ARRAY_SIZE(yes); i++) {
                 if (strcmp(text, yes[i]) == 0 || strcmp(text, no[i]) == 0) {
@@ -154,15 +154,13 @@ struct unit {
 };
 
 static const struct unit duration_units[] = {
-        { "ms", 1 },         { "s", 1000 },           { "min", 60 * 1000 }, { "h", 3600 * 1000 },
-        { "d", 86400 * 1000 }, { "w", 7 * 86400 * 1000ULL },
+        {"ms", 1}, {"s", 1000}, {"min", 60 * 1000}, {"h", 3600 * 1000}, {"d", 86400 * 1000}, {"w", 7 * 86400 * 1000ULL},
 };
 
 static const struct unit size_units[] = {
-        { "B", 1 },          { "K", 1ULL << 10 },  { "KB", 1ULL << 10 },  { "KiB", 1ULL << 10 },
-        { "M", 1ULL << 20 }, { "MB", 1ULL << 20 }, { "MiB", 1ULL << 20 }, { "G", 1ULL << 30 },
-        { "GB", 1ULL << 30 }, { "GiB", 1ULL << 30 }, { "T", 1ULL << 40 },  { "TB", 1ULL << 40 },
-        { "TiB", 1ULL << 40 },
+        {"B", 1},           {"K", 1ULL << 10},   {"KB", 1ULL << 10},  {"KiB", 1ULL << 10}, {"M", 1ULL << 20},
+        {"MB", 1ULL << 20}, {"MiB", 1ULL << 20}, {"G", 1ULL << 30},   {"GB", 1ULL << 30},  {"GiB", 1ULL << 30},
+        {"T", 1ULL << 40},  {"TB", 1ULL << 40},  {"TiB", 1ULL << 40},
 };
 
 static const struct unit *unit_find(const struct unit *units, size_t n_units, const char *text, size_t length) {
@@ -181,16 +179,16 @@ static int quantity_number(const char **text, uint64_t *ret_whole, uint64_t *ret
         const char *at = *text;
         uint64_t whole = 0, millionths = 0, weight = 100000;
 
-        if (!isdigit((unsigned char)*at))
+        if (!isdigit((unsigned char) *at))
                 return -EINVAL;
-        for (; isdigit((unsigned char)*at); at++)
-                if (__builtin_mul_overflow(whole, 10u, &whole) || __builtin_add_overflow(whole, (unsigned)(*at - '0'), &whole))
+        for (; isdigit((unsigned char) *at); at++)
+                if (__builtin_mul_overflow(whole, 10u, &whole) || __builtin_add_overflow(whole, (unsigned) (*at - '0'), &whole))
                         return -ERANGE;
         if (*at == '.') {
-                if (!isdigit((unsigned char)*++at))
+                if (!isdigit((unsigned char) *++at))
                         return -EINVAL;
-                for (; isdigit((unsigned char)*at) && weight > 0; at++, weight /= 10)
-                        millionths += weight * (unsigned)(*at - '0');
+                for (; isdigit((unsigned char) *at) && weight > 0; at++, weight /= 10)
+                        millionths += weight * (unsigned) (*at - '0');
         }
         *text = at;
         *ret_whole = whole;
@@ -200,7 +198,7 @@ static int quantity_number(const char **text, uint64_t *ret_whole, uint64_t *ret
 
 /* One number with its unit; without one (only allowed alone: *ret_bare) the factor is 1. */
 static int quantity_term(const char **text, const struct unit *units, size_t n_units, uint64_t *ret_value, bool *ret_bare) {
-        const struct unit bare = { "", 1 }, *unit = &bare;
+        const struct unit bare = {"", 1}, *unit = &bare;
         uint64_t whole, millionths, value, fraction;
         size_t length = 0;
         int r;
@@ -209,14 +207,13 @@ static int quantity_term(const char **text, const struct unit *units, size_t n_u
         if (r < 0)
                 return r;
         *text = skip_blanks(*text);
-        while (isalpha((unsigned char)(*text)[length]))
+        while (isalpha((unsigned char) (*text)[length]))
                 length++;
         if (length > 0)
                 unit = unit_find(units, n_units, *text, length);
         if (!unit)
                 return -EINVAL;
-        if (__builtin_mul_overflow(whole, unit->factor, &value) ||
-            __builtin_mul_overflow(millionths, unit->factor, &fraction) ||
+        if (__builtin_mul_overflow(whole, unit->factor, &value) || __builtin_mul_overflow(millionths, unit->factor, &fraction) ||
             __builtin_add_overflow(value, fraction / 1000000, &value))
                 return -ERANGE;
         if (fraction % 1000000)
@@ -258,7 +255,7 @@ int str_parse_duration_ms(const char *text, int64_t *ret_ms) {
                 return r;
         if (ms > INT64_MAX)
                 return -ERANGE;
-        *ret_ms = (int64_t)ms;
+        *ret_ms = (int64_t) ms;
         return 0;
 }
 
@@ -267,8 +264,8 @@ int str_parse_size(const char *text, uint64_t *ret_bytes) {
 }
 
 int str_format_duration_ms(char *dst, size_t size, int64_t ms) {
-        static const char *const names[] = { "d", "h", "min", "s", "ms" };
-        static const int64_t factors[] = { 86400 * 1000, 3600 * 1000, 60 * 1000, 1000, 1 };
+        static const char *const names[] = {"d", "h", "min", "s", "ms"};
+        static const int64_t factors[] = {86400 * 1000, 3600 * 1000, 60 * 1000, 1000, 1};
         struct strbuf text = STRBUF_INIT(size - 1);
         int r;
 
@@ -276,7 +273,7 @@ int str_format_duration_ms(char *dst, size_t size, int64_t ms) {
                 return str_format(dst, size, "%s", ms == 0 ? "0 s" : "negative");
         for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
                 if (ms >= factors[i])
-                        strbuf_appendf(&text, "%s%lld %s", text.size ? " " : "", (long long)(ms / factors[i]), names[i]);
+                        strbuf_appendf(&text, "%s%lld %s", text.size ? " " : "", (long long) (ms / factors[i]), names[i]);
                 ms %= factors[i];
         }
         r = text.error < 0 ? -ENOBUFS : 0;
@@ -287,14 +284,14 @@ int str_format_duration_ms(char *dst, size_t size, int64_t ms) {
 }
 
 int str_format_size(char *dst, size_t size, uint64_t bytes) {
-        static const char *const names[] = { "", " KiB", " MiB", " GiB", " TiB" };
+        static const char *const names[] = {"", " KiB", " MiB", " GiB", " TiB"};
         size_t i = 0;
 
         while (i + 1 < ARRAY_SIZE(names) && bytes >= 1024 && bytes % 1024 == 0) {
                 bytes /= 1024;
                 i++;
         }
-        return str_format(dst, size, "%llu%s", (unsigned long long)bytes, names[i]);
+        return str_format(dst, size, "%llu%s", (unsigned long long) bytes, names[i]);
 }
 
 /* --- hexadecimal --- */
@@ -319,7 +316,7 @@ int str_hex_decode(void *dst, size_t size, const char *text) {
         if (strlen(text) != 2 * size || strspn(text, "0123456789abcdefABCDEF") != 2 * size)
                 return -EINVAL;
         for (size_t i = 0; i < size; i++)
-                bytes[i] = (uint8_t)(digit_value(text[2 * i]) << 4 | digit_value(text[2 * i + 1]));
+                bytes[i] = (uint8_t) (digit_value(text[2 * i]) << 4 | digit_value(text[2 * i + 1]));
         return 0;
 }
 
@@ -394,7 +391,7 @@ bool str_is_device_id(const char *text) {
         char driver[STR_DRIVER_MAX + 1];
         const char *colon = strchr(text, ':');
 
-        if (!colon || str_copy_n(driver, sizeof(driver), text, (size_t)(colon - text)) < 0)
+        if (!colon || str_copy_n(driver, sizeof(driver), text, (size_t) (colon - text)) < 0)
                 return false;
         return str_is_driver_name(driver) && str_is_id(colon + 1);
 }
@@ -408,7 +405,7 @@ bool str_is_model(const char *text) {
 }
 
 int str_escape(char *dst, size_t size, const char *text, size_t text_size) {
-        const uint8_t *at = (const uint8_t *)text;
+        const uint8_t *at = (const uint8_t *) text;
         size_t used = 0;
 
         while (text_size > 0) {

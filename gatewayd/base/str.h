@@ -13,9 +13,9 @@
 
 #include "base/cleanup.h"
 
-#define STR_ID_MAX 64          /* key of a device, label, campaign id */
-#define STR_GATEWAY_ID_MAX 63  /* gateway id, group name */
-#define STR_DRIVER_MAX 32      /* name of a driver, plugin or format */
+#define STR_ID_MAX 64         /* key of a device, label, campaign id */
+#define STR_GATEWAY_ID_MAX 63 /* gateway id, group name */
+#define STR_DRIVER_MAX 32     /* name of a driver, plugin or format */
 #define STR_DEVICE_ID_MAX (STR_DRIVER_MAX + 1 + STR_ID_MAX)
 #define STR_DEVICE_ID_SIZE (STR_DEVICE_ID_MAX + 1)
 
@@ -100,7 +100,7 @@ struct strbuf {
         int error;
 };
 
-#define STRBUF_INIT(limit_bytes) ((struct strbuf){ .limit = (limit_bytes) })
+#define STRBUF_INIT(limit_bytes) ((struct strbuf){.limit = (limit_bytes)})
 
 void strbuf_deinit(struct strbuf *buf);
 void strbuf_reset(struct strbuf *buf); /* empty again, error forgotten, memory kept */

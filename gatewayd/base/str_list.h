@@ -15,7 +15,7 @@ struct str_list {
         size_t n_items;
 };
 
-#define STR_LIST_INIT ((struct str_list){ 0 })
+#define STR_LIST_INIT ((struct str_list){0})
 
 void str_list_deinit(struct str_list *list);
 int str_list_append(struct str_list *list, const char *text); /* copies; -ENOMEM */

@@ -12,7 +12,7 @@
 static void test_list(void **state) {
         _cleanup_str_list_ struct str_list list = STR_LIST_INIT, copy = STR_LIST_INIT;
 
-        (void)state;
+        (void) state;
         assert_int_equal(str_list_append(&list, "smp-*"), 0);
         assert_int_equal(str_list_append_n(&list, "kitchen and more", 7), 0);
         assert_true(str_list_contains(&list, "kitchen"));
@@ -25,7 +25,7 @@ static void test_list(void **state) {
 }
 
 int main(void) {
-        const struct CMUnitTest tests[] = { cmocka_unit_test(test_list) };
+        const struct CMUnitTest tests[] = {cmocka_unit_test(test_list)};
 
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,7 +26,7 @@ static int strbuf_grow(struct strbuf *buf, size_t size) {
                 return buf->error = -E2BIG;
         if (needed <= buf->capacity)
                 return 0;
-        capacity = MAX(needed, MIN(MAX(buf->capacity * 2, (size_t)64), buf->limit + 1));
+        capacity = MAX(needed, MIN(MAX(buf->capacity * 2, (size_t) 64), buf->limit + 1));
         text = realloc(buf->text, capacity);
         if (!text)
                 return buf->error = -ENOMEM;
@@ -65,11 +65,11 @@ int strbuf_vappendf(struct strbuf *buf, const char *format, va_list args) {
         va_end(again);
         if (length < 0)
                 return buf->error = -EINVAL;
-        r = strbuf_grow(buf, (size_t)length);
+        r = strbuf_grow(buf, (size_t) length);
         if (r < 0)
                 return r;
-        vsnprintf(buf->text + buf->size, (size_t)length + 1, format, args);
-        buf->size += (size_t)length;
+        vsnprintf(buf->text + buf->size, (size_t) length + 1, format, args);
+        buf->size += (size_t) length;
         return 0;
 }
 

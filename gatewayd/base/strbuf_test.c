@@ -14,7 +14,7 @@ static void test_growth(void **state) {
         _cleanup_free_ char *text = NULL;
         size_t size = 0;
 
-        (void)state;
+        (void) state;
         assert_string_equal(strbuf_text(&buf), "");
         for (int i = 0; i < 1000; i++)
                 assert_int_equal(strbuf_appendf(&buf, "%d,", i % 10), 0);
@@ -30,7 +30,7 @@ static void test_limit_sticks(void **state) {
         _cleanup_strbuf_ struct strbuf buf = STRBUF_INIT(5);
         char *text = NULL;
 
-        (void)state;
+        (void) state;
         assert_int_equal(strbuf_append(&buf, "12345"), 0);
         assert_int_equal(strbuf_append(&buf, "6"), -E2BIG);
         assert_string_equal(strbuf_text(&buf), "12345");
@@ -47,7 +47,7 @@ static void test_empty_take(void **state) {
         _cleanup_strbuf_ struct strbuf buf = STRBUF_INIT(5);
         _cleanup_free_ char *text = NULL;
 
-        (void)state;
+        (void) state;
         assert_int_equal(strbuf_take(&buf, &text, NULL), 0);
         assert_string_equal(text, "");
 }

@@ -11,7 +11,7 @@ static int64_t now_ms(clockid_t id) {
         struct timespec now;
 
         clock_gettime(id, &now);
-        return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+        return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 int64_t time_now_monotonic_ms(void) {
@@ -23,33 +23,33 @@ int64_t time_now_wall_ms(void) {
 }
 
 static int64_t real_monotonic_ms(const struct clock *clock) {
-        (void)clock;
+        (void) clock;
         return time_now_monotonic_ms();
 }
 
 static int64_t real_wall_ms(const struct clock *clock) {
-        (void)clock;
+        (void) clock;
         return time_now_wall_ms();
 }
 
 const struct clock *clock_real(void) {
-        static const struct clock real = { .monotonic_ms = real_monotonic_ms, .wall_ms = real_wall_ms };
+        static const struct clock real = {.monotonic_ms = real_monotonic_ms, .wall_ms = real_wall_ms};
 
         return &real;
 }
 
 /* clock is the first member of struct clock_fake. */
 static int64_t fake_monotonic_ms(const struct clock *clock) {
-        return ((const struct clock_fake *)clock)->now_monotonic_ms;
+        return ((const struct clock_fake *) clock)->now_monotonic_ms;
 }
 
 static int64_t fake_wall_ms(const struct clock *clock) {
-        return ((const struct clock_fake *)clock)->now_wall_ms;
+        return ((const struct clock_fake *) clock)->now_wall_ms;
 }
 
 void clock_fake_init(struct clock_fake *fake, int64_t monotonic_ms, int64_t wall_ms) {
         *fake = (struct clock_fake){
-                .clock = { .monotonic_ms = fake_monotonic_ms, .wall_ms = fake_wall_ms },
+                .clock = {.monotonic_ms = fake_monotonic_ms, .wall_ms = fake_wall_ms},
                 .now_monotonic_ms = monotonic_ms,
                 .now_wall_ms = wall_ms,
         };
@@ -67,7 +67,7 @@ static bool is_leap_year(int year) {
 }
 
 static int days_in_month(int year, int month) {
-        static const int days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+        static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
 
         return month == 2 && is_leap_year(year) ? 29 : days[month - 1];
 }
@@ -87,7 +87,7 @@ static int read_digits(const char **text, int n, char behind, int min, int max, 
         int value = 0;
 
         for (int i = 0; i < n; i++, (*text)++) {
-                if (!isdigit((unsigned char)**text))
+                if (!isdigit((unsigned char) **text))
                         return -EINVAL;
                 value = value * 10 + (**text - '0');
         }
@@ -107,9 +107,9 @@ static int read_fraction(const char **text, int *ret_ms) {
 
         if (**text == '.') {
                 (*text)++;
-                if (!isdigit((unsigned char)**text))
+                if (!isdigit((unsigned char) **text))
                         return -EINVAL;
-                for (; isdigit((unsigned char)**text); (*text)++, weight /= 10)
+                for (; isdigit((unsigned char) **text); (*text)++, weight /= 10)
                         ms += weight * (**text - '0');
         }
         *ret_ms = ms;
@@ -152,19 +152,19 @@ int time_parse_rfc3339(const char *text, int64_t *ret_wall_ms) {
 }
 
 int time_format_rfc3339(char *dst, size_t size, int64_t wall_ms) {
-        time_t seconds = (time_t)(wall_ms / 1000);
-        int ms = (int)(wall_ms % 1000), n;
+        time_t seconds = (time_t) (wall_ms / 1000);
+        int ms = (int) (wall_ms % 1000), n;
         struct tm tm;
 
         if (wall_ms < 0 || !gmtime_r(&seconds, &tm) || tm.tm_year + 1900 > 9999)
                 return -ERANGE;
-        n = snprintf(dst, size, "%04d-%02d-%02dT%02d:%02d:%02d", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
-                     tm.tm_min, tm.tm_sec);
-        if (n < 0 || (size_t)n >= size)
+        n = snprintf(dst, size, "%04d-%02d-%02dT%02d:%02d:%02d", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min,
+                     tm.tm_sec);
+        if (n < 0 || (size_t) n >= size)
                 return -ENOBUFS;
         if (ms)
-                n += snprintf(dst + n, size - (size_t)n, ".%03dZ", ms);
+                n += snprintf(dst + n, size - (size_t) n, ".%03dZ", ms);
         else
-                n += snprintf(dst + n, size - (size_t)n, "Z");
-        return (size_t)n >= size ? -ENOBUFS : 0;
+                n += snprintf(dst + n, size - (size_t) n, "Z");
+        return (size_t) n >= size ? -ENOBUFS : 0;
 }

@@ -18,19 +18,19 @@ static void test_parse(void **state) {
                 const char *text;
                 int64_t ms;
         } rows[] = {
-                { "1970-01-01T00:00:00Z", 0 },
-                { "2026-11-21T03:33:00Z", 1795231980000 },
-                { "2026-11-21T03:33:00.5Z", 1795231980500 },
-                { "2026-11-21T03:33:00.123999Z", 1795231980123 },
-                { "2026-11-21t05:33:00+02:00", 1795231980000 },
-                { "2026-11-20T22:03:00-05:30", 1795231980000 },
-                { "2024-02-29T00:00:00Z", 1709164800000 },
-                { "2000-03-01T00:00:00Z", 951868800000 },
-                { "2016-12-31T23:59:60Z", 1483228800000 },
-                { "9999-12-31T23:59:59Z", 253402300799000 },
+                {"1970-01-01T00:00:00Z", 0},
+                {"2026-11-21T03:33:00Z", 1795231980000},
+                {"2026-11-21T03:33:00.5Z", 1795231980500},
+                {"2026-11-21T03:33:00.123999Z", 1795231980123},
+                {"2026-11-21t05:33:00+02:00", 1795231980000},
+                {"2026-11-20T22:03:00-05:30", 1795231980000},
+                {"2024-02-29T00:00:00Z", 1709164800000},
+                {"2000-03-01T00:00:00Z", 951868800000},
+                {"2016-12-31T23:59:60Z", 1483228800000},
+                {"9999-12-31T23:59:59Z", 253402300799000},
         };
 
-        (void)state;
+        (void) state;
         for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
                 int64_t ms = -1;
 
@@ -63,7 +63,7 @@ static void test_parse_refuses(void **state) {
                 " 2026-01-01T00:00:00Z",
         };
 
-        (void)state;
+        (void) state;
         for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
                 int64_t ms = -1;
 
@@ -75,7 +75,7 @@ static void test_parse_refuses(void **state) {
 static void test_format(void **state) {
         char text[TIME_RFC3339_SIZE];
 
-        (void)state;
+        (void) state;
         assert_int_equal(time_format_rfc3339(text, sizeof(text), 1795231980000), 0);
         assert_string_equal(text, "2026-11-21T03:33:00Z");
         assert_int_equal(time_format_rfc3339(text, sizeof(text), 1795231980007), 0);
@@ -88,7 +88,7 @@ static void test_format(void **state) {
 }
 
 static void test_round_trip_every_day(void **state) {
-        (void)state;
+        (void) state;
         for (int64_t day = 0; day < 366 * 200; day++) {
                 char text[TIME_RFC3339_SIZE];
                 int64_t ms = -1;
@@ -103,7 +103,7 @@ static void test_clocks(void **state) {
         struct clock_fake fake;
         int64_t before;
 
-        (void)state;
+        (void) state;
         clock_fake_init(&fake, 5, 1000);
         clock_fake_advance(&fake, 20);
         assert_int_equal(clock_monotonic_ms(&fake.clock), 25);
@@ -115,7 +115,7 @@ static void test_clocks(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_parse),  cmocka_unit_test(test_parse_refuses), cmocka_unit_test(test_format),
+                cmocka_unit_test(test_parse),  cmocka_unit_test(test_parse_refuses),        cmocka_unit_test(test_format),
                 cmocka_unit_test(test_clocks), cmocka_unit_test(test_round_trip_every_day),
         };
 

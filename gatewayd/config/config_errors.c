@@ -32,7 +32,7 @@ static char *join_where(const char *section, const char *key) {
 
 void config_errors_add(struct config_errors *errors, const char *file, unsigned line, const char *section, const char *key,
                        const char *format, ...) {
-        struct config_error error = { .line = line }, *items;
+        struct config_error error = {.line = line}, *items;
         va_list args;
 
         if (errors->n_items == CONFIG_ERRORS_MAX) {

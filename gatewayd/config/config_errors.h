@@ -25,7 +25,7 @@ struct config_errors {
         size_t n_dropped; /* beyond the limit, or without memory */
 };
 
-#define CONFIG_ERRORS_INIT ((struct config_errors){ 0 })
+#define CONFIG_ERRORS_INIT ((struct config_errors){0})
 
 void config_errors_deinit(struct config_errors *errors);
 

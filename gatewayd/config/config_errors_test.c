@@ -17,7 +17,7 @@ static void test_format_and_bound(void **state) {
         size_t size = 0;
         FILE *stream = open_memstream(&printed, &size);
 
-        (void)state;
+        (void) state;
         assert_false(config_errors_any(&errors));
         config_errors_add(&errors, "a.conf", 12, "[gateway]", "id", "expected %s", "x");
         config_errors_add(&errors, "a.conf", 3, "[serial]", NULL, "twice");
@@ -35,7 +35,7 @@ static void test_format_and_bound(void **state) {
 }
 
 int main(void) {
-        const struct CMUnitTest tests[] = { cmocka_unit_test(test_format_and_bound) };
+        const struct CMUnitTest tests[] = {cmocka_unit_test(test_format_and_bound)};
 
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -95,7 +95,7 @@ static bool split_header(char *inside, char **ret_kind, char **ret_name) {
 
 static int section_add(struct reader *reader, const char *kind, const char *name) {
         struct ini *ini = reader->ini;
-        struct ini_section section = { .line = reader->line }, *sections;
+        struct ini_section section = {.line = reader->line}, *sections;
 
         sections = reallocarray(ini->sections, ini->n_sections + 1, sizeof(*sections));
         if (!sections)
@@ -110,7 +110,7 @@ static int section_add(struct reader *reader, const char *kind, const char *name
                 return -ENOMEM;
         }
         sections[ini->n_sections] = section;
-        reader->section = (ssize_t)ini->n_sections++;
+        reader->section = (ssize_t) ini->n_sections++;
         reader->section_broken = false;
         return 0;
 }
@@ -171,7 +171,7 @@ static bool clean_value(struct reader *reader, const char *key, char **value) {
 
 static int entry_add(struct reader *reader, const char *key, const char *value) {
         struct ini_section *section = current_section(reader);
-        struct ini_entry entry = { .line = reader->line }, *entries;
+        struct ini_entry entry = {.line = reader->line}, *entries;
 
         entries = reallocarray(section->entries, section->n_entries + 1, sizeof(*entries));
         if (!entries)
@@ -185,7 +185,7 @@ static int entry_add(struct reader *reader, const char *key, const char *value) 
                 return -ENOMEM;
         }
         entries[section->n_entries] = entry;
-        reader->entry = (ssize_t)section->n_entries++;
+        reader->entry = (ssize_t) section->n_entries++;
         reader->n_entries++;
         return 0;
 }
@@ -258,7 +258,7 @@ static int read_continuation(struct reader *reader, char *line) {
 
 static bool is_good_text(const char *line, size_t size) {
         for (size_t i = 0; i < size; i++)
-                if (((unsigned char)line[i] < 0x20 && line[i] != '\t') || line[i] == 0x7f)
+                if (((unsigned char) line[i] < 0x20 && line[i] != '\t') || line[i] == 0x7f)
                         return false;
         return str_is_utf8(line, size);
 }
@@ -296,7 +296,7 @@ static int read_line(struct reader *reader, const char *text, size_t size) {
 static int read_lines(struct reader *reader, const char *text, size_t size) {
         while (size > 0) {
                 const char *newline = memchr(text, '\n', size);
-                size_t length = newline ? (size_t)(newline - text) : size;
+                size_t length = newline ? (size_t) (newline - text) : size;
                 size_t step = newline ? length + 1 : length;
                 int r;
 
@@ -312,7 +312,7 @@ static int read_lines(struct reader *reader, const char *text, size_t size) {
 
 int ini_parse(const char *file, const char *text, size_t size, struct config_errors *errors, struct ini **ret_ini) {
         _cleanup_ini_ struct ini *ini = calloc(1, sizeof(*ini));
-        struct reader reader = { .ini = ini, .errors = errors, .section = -1, .entry = -1 };
+        struct reader reader = {.ini = ini, .errors = errors, .section = -1, .entry = -1};
         int r;
 
         if (!ini)
@@ -345,7 +345,7 @@ static int read_file(const char *path, char **ret_text, size_t *ret_size) {
                         return -errno;
                 if (n == 0)
                         break;
-                size += n > 0 ? (size_t)n : 0;
+                size += n > 0 ? (size_t) n : 0;
                 if (size > CONFIG_FILE_MAX)
                         return -EFBIG;
         }

@@ -28,8 +28,8 @@ struct ini_entry {
 };
 
 struct ini_section {
-        char *kind; /* "device" */
-        char *name; /* "kitchen"; NULL for a plain section */
+        char *kind;  /* "device" */
+        char *name;  /* "kitchen"; NULL for a plain section */
         char *title; /* "[device kitchen]", for messages */
         unsigned line;
         struct ini_entry *entries;

@@ -51,7 +51,7 @@ static void test_reads(void **state) {
                                                "last = without newline",
                                                &errors);
 
-        (void)state;
+        (void) state;
         if (config_errors_any(&errors))
                 fail_msg("%s", errors.items[0].text);
         assert_int_equal(ini->n_sections, 3);
@@ -69,33 +69,33 @@ static void test_reads(void **state) {
 
 static void test_every_mistake_at_once(void **state) {
         _cleanup_config_errors_ struct config_errors errors = CONFIG_ERRORS_INIT;
-        _cleanup_ini_ struct ini *ini = parsed("early = 1\n"             /* 1 */
-                                               "  continues nothing\n"   /* 2: belongs to the mistake above */
-                                               "[gateway\n"              /* 3 */
-                                               "unreported = 1\n"        /* 4: its section was reported */
-                                               "[gateway] x\n"           /* 5 */
-                                               "[gate way oslo]\n"       /* 6 */
-                                               "[Gateway]\n"             /* 7 */
-                                               "[]\n"                    /* 8 */
-                                               "[device ../x y]\n"       /* 9 */
-                                               "[log]\n"                 /* 10 */
-                                               "  nothing above\n"       /* 11 */
-                                               "level info\n"            /* 12 */
-                                               "Level = info\n"          /* 13 */
-                                               " = x\n"                  /* 14: a continuation of a broken entry */
-                                               "= x\n"                   /* 15 */
-                                               "level = \"info\n"        /* 16 */
-                                               "level = \"in\\fo\"\n"    /* 17 */
-                                               "level = info\n"          /* 18 */
-                                               "level = debug\n"         /* 19 */
-                                               "bad = \x01\n"            /* 20 */
-                                               "bad = \xff\n"            /* 21 */
-                                               "[log]\n"                 /* 22 */
-                                               "dropped = 1\n",          /* 23 */
+        _cleanup_ini_ struct ini *ini = parsed("early = 1\n"           /* 1 */
+                                               "  continues nothing\n" /* 2: belongs to the mistake above */
+                                               "[gateway\n"            /* 3 */
+                                               "unreported = 1\n"      /* 4: its section was reported */
+                                               "[gateway] x\n"         /* 5 */
+                                               "[gate way oslo]\n"     /* 6 */
+                                               "[Gateway]\n"           /* 7 */
+                                               "[]\n"                  /* 8 */
+                                               "[device ../x y]\n"     /* 9 */
+                                               "[log]\n"               /* 10 */
+                                               "  nothing above\n"     /* 11 */
+                                               "level info\n"          /* 12 */
+                                               "Level = info\n"        /* 13 */
+                                               " = x\n"                /* 14: a continuation of a broken entry */
+                                               "= x\n"                 /* 15 */
+                                               "level = \"info\n"      /* 16 */
+                                               "level = \"in\\fo\"\n"  /* 17 */
+                                               "level = info\n"        /* 18 */
+                                               "level = debug\n"       /* 19 */
+                                               "bad = \x01\n"          /* 20 */
+                                               "bad = \xff\n"          /* 21 */
+                                               "[log]\n"               /* 22 */
+                                               "dropped = 1\n",        /* 23 */
                                                &errors);
-        const unsigned lines[] = { 1, 3, 5, 6, 7, 8, 9, 11, 12, 13, 15, 16, 17, 19, 20, 21, 22 };
+        const unsigned lines[] = {1, 3, 5, 6, 7, 8, 9, 11, 12, 13, 15, 16, 17, 19, 20, 21, 22};
 
-        (void)state;
+        (void) state;
         assert_int_equal(errors.n_items, ARRAY_SIZE(lines));
         for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
                 assert_int_equal(errors.items[i].line, lines[i]);
@@ -112,7 +112,7 @@ static void test_limits(void **state) {
         _cleanup_strbuf_ struct strbuf text = STRBUF_INIT(CONFIG_FILE_MAX);
         _cleanup_ini_ struct ini *ini = NULL;
 
-        (void)state;
+        (void) state;
         for (int i = 0; i <= CONFIG_SECTIONS_MAX; i++)
                 strbuf_appendf(&text, "[device d%d]\n", i);
         strbuf_append(&text, "dropped = 1\n[log]\nlevel = ");
@@ -129,7 +129,7 @@ static void test_files(void **state) {
         char path[] = "/tmp/gatewayd-ini-XXXXXX";
         int fd = mkstemp(path);
 
-        (void)state;
+        (void) state;
         assert_true(fd >= 0);
         assert_int_equal(write(fd, "[log]\nlevel = info\n", 19), 19);
         assert_int_equal(ini_read(path, &errors, &ini), 0);

@@ -46,7 +46,7 @@ static void format_number(const struct gw_setting *setting, int64_t number, char
         if (setting->type == GW_SETTING_DURATION)
                 str_format_duration_ms(dst, size, number);
         else if (setting->type == GW_SETTING_SIZE)
-                str_format_size(dst, size, (uint64_t)number);
+                str_format_size(dst, size, (uint64_t) number);
         else
                 str_format(dst, size, "%" PRId64, number);
 }
@@ -137,7 +137,7 @@ static int parse_number(const struct gw_setting *setting, const char *text, int6
                 if (r == 0 && size > INT64_MAX)
                         r = -ERANGE;
                 if (r == 0)
-                        number = (int64_t)size;
+                        number = (int64_t) size;
         }
         if (r < 0)
                 return r;
@@ -152,7 +152,7 @@ static int parse_list_count(const char *text, int64_t *ret_number) {
         int r = setting_list_split(text, &list);
 
         if (r == 0)
-                *ret_number = (int64_t)list.n_items;
+                *ret_number = (int64_t) list.n_items;
         return r;
 }
 
@@ -225,8 +225,8 @@ static int check_table_line(const struct gw_setting *table, const struct gw_sett
                 str_format(why, why_size, "setting \"%.64s\": a key is made of a-z 0-9 _", setting->key);
         else if (table_find(table, setting->key) != setting)
                 str_format(why, why_size, "setting \"%s\" stands twice in the table", setting->key);
-        else if ((unsigned)setting->type > GW_SETTING_LIST)
-                str_format(why, why_size, "setting \"%s\": unknown type %d", setting->key, (int)setting->type);
+        else if ((unsigned) setting->type > GW_SETTING_LIST)
+                str_format(why, why_size, "setting \"%s\": unknown type %d", setting->key, (int) setting->type);
         else if (setting->type == GW_SETTING_ENUM && (!setting->choices || !*setting->choices))
                 str_format(why, why_size, "setting \"%s\": an enumeration without choices", setting->key);
         else if (setting->minimum > setting->maximum)
@@ -251,7 +251,7 @@ int setting_table_check(const struct gw_setting *table, char *why, size_t why_si
 /* --- a section under its table --- */
 
 /* Compared by address. */
-const struct gw_setting setting_any_key[] = { { .key = NULL } };
+const struct gw_setting setting_any_key[] = {{.key = NULL}};
 
 void setting_values_free(struct gw_settings *settings) {
         if (!settings)
@@ -296,7 +296,7 @@ static int values_default(struct gw_settings *settings) {
 
 /* The key of either table that is nearest to what was written. */
 static const char *nearest_key(const char *key, const struct gw_setting *table, const struct gw_setting *shared) {
-        size_t best = MAX(strlen(key) / 3, (size_t)1) + 1;
+        size_t best = MAX(strlen(key) / 3, (size_t) 1) + 1;
         const char *found = NULL;
 
         for (int i = 0; i < 2; i++, table = shared) {
@@ -343,16 +343,16 @@ static void report_unknown(const struct ini_entry *entry, const struct gw_settin
                 config_errors_add(source->errors, source->file, entry->line, source->section->title, entry->key, "unknown key");
 }
 
-int setting_values_new(const char *file, const struct ini_section *section, const struct gw_setting *table,
-                       const struct gw_setting *shared, struct config_errors *errors, struct gw_settings **ret_settings) {
+int setting_values_new(const char *file, const struct ini_section *section, const struct gw_setting *table, const struct gw_setting *shared,
+                       struct config_errors *errors, struct gw_settings **ret_settings) {
         _cleanup_(setting_values_freep) struct gw_settings *settings = calloc(1, sizeof(*settings));
-        const struct source source = { .file = file, .section = section, .errors = errors };
+        const struct source source = {.file = file, .section = section, .errors = errors};
         size_t n = table_length(table);
         int r;
 
         if (!settings)
                 return -ENOMEM;
-        settings->values = calloc(MAX(n, (size_t)1), sizeof(*settings->values));
+        settings->values = calloc(MAX(n, (size_t) 1), sizeof(*settings->values));
         if (!settings->values)
                 return -ENOMEM;
         settings->n_values = n;

@@ -27,8 +27,8 @@ struct gw_settings;
  * [device] has); NULL = none; setting_any_key = any key. Keys in neither are reported with "did you mean". table NULL counts as an
  * empty one. -ENOMEM.
  */
-int setting_values_new(const char *file, const struct ini_section *section, const struct gw_setting *table,
-                       const struct gw_setting *shared, struct config_errors *errors, struct gw_settings **ret_settings);
+int setting_values_new(const char *file, const struct ini_section *section, const struct gw_setting *table, const struct gw_setting *shared,
+                       struct config_errors *errors, struct gw_settings **ret_settings);
 extern const struct gw_setting setting_any_key[];
 
 void setting_values_free(struct gw_settings *settings);

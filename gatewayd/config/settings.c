@@ -24,7 +24,7 @@ static const struct settings_section_info *section_info(const char *kind) {
 }
 
 static const char *nearest_kind(const char *kind) {
-        size_t best = MAX(strlen(kind) / 3, (size_t)1) + 1;
+        size_t best = MAX(strlen(kind) / 3, (size_t) 1) + 1;
         const char *found = NULL;
 
         for (size_t i = 0; i < n_settings_sections; i++) {
@@ -62,8 +62,8 @@ struct place {
 };
 
 /* section NULL: all defaults. shared as in setting_values_new(). The values stay with the settings. */
-static int section_values(struct loader *loader, const char *kind, const struct ini_section *section,
-                          const struct gw_setting *shared, struct place *ret_place) {
+static int section_values(struct loader *loader, const char *kind, const struct ini_section *section, const struct gw_setting *shared,
+                          struct place *ret_place) {
         struct settings *settings = loader->settings;
         struct gw_settings *values, **grown;
         int r;
@@ -78,7 +78,7 @@ static int section_values(struct loader *loader, const char *kind, const struct 
         if (r < 0)
                 return loader->error = r;
         grown[settings->n_values++] = values;
-        *ret_place = (struct place){ .values = values, .title = section ? section->title : "", .line = section ? section->line : 0 };
+        *ret_place = (struct place){.values = values, .title = section ? section->title : "", .line = section ? section->line : 0};
         return 0;
 }
 
@@ -114,11 +114,11 @@ static bool is_absolute_path(const char *word) {
         return *word == '/';
 }
 
-static const struct word_rule any_rule = { is_any, "a word" };
-static const struct word_rule path_rule = { is_absolute_path, "an absolute path" };
-static const struct word_rule group_rule = { str_is_gateway_id, "1 to 63 characters of a-z 0-9 -" };
-static const struct word_rule driver_rule = { str_is_driver_name, "the name of a driver, default or none" };
-static const struct word_rule label_rule = { str_is_id, "1 to 64 characters of A-Z a-z 0-9 _ . -" };
+static const struct word_rule any_rule = {is_any, "a word"};
+static const struct word_rule path_rule = {is_absolute_path, "an absolute path"};
+static const struct word_rule group_rule = {str_is_gateway_id, "1 to 63 characters of a-z 0-9 -"};
+static const struct word_rule driver_rule = {str_is_driver_name, "the name of a driver, default or none"};
+static const struct word_rule label_rule = {str_is_id, "1 to 64 characters of A-Z a-z 0-9 _ . -"};
 
 static void read_list(struct loader *loader, const struct place *place, const char *key, const struct word_rule *rule,
                       struct str_list *list) {
@@ -134,7 +134,7 @@ static void read_list(struct loader *loader, const struct place *place, const ch
 static void check_gateway(struct loader *loader, const struct place *place) {
         const struct settings *settings = loader->settings;
         const struct str_list *auto_adopt = &settings->gateway.auto_adopt;
-        const size_t longest = sizeof(((struct sockaddr_un *)0)->sun_path) - 1;
+        const size_t longest = sizeof(((struct sockaddr_un *) 0)->sun_path) - 1;
 
         if (*settings->gateway.id && !str_is_gateway_id(settings->gateway.id))
                 complain(loader, place, "id", "expected 1 to %d characters of a-z 0-9 -", STR_GATEWAY_ID_MAX);
@@ -170,8 +170,8 @@ static void add_range(struct loader *loader, const struct place *place, const ch
         struct cidr range, *ranges;
 
         if (cidr_parse(word, &range) < 0) {
-                complain(loader, place, "allow_private",
-                         "\"%s\" is none of loopback, private, an address or a range such as 10.1.0.0/16", word);
+                complain(loader, place, "allow_private", "\"%s\" is none of loopback, private, an address or a range such as 10.1.0.0/16",
+                         word);
                 return;
         }
         ranges = reallocarray(settings->artifacts.allow_ranges, settings->artifacts.n_allow_ranges + 1, sizeof(*ranges));
@@ -200,10 +200,10 @@ static void load_allow_private(struct loader *loader, const struct place *place)
 static void load_artifacts(struct loader *loader, const struct place *place) {
         struct settings *settings = loader->settings;
 
-        settings->artifacts.quota_bytes = (uint64_t)setting_number(place->values, "quota");
-        settings->artifacts.reserve_bytes = (uint64_t)setting_number(place->values, "reserve");
-        settings->artifacts.max_size_bytes = (uint64_t)setting_number(place->values, "max_size");
-        settings->artifacts.rate_limit_bytes = (uint64_t)setting_number(place->values, "rate_limit");
+        settings->artifacts.quota_bytes = (uint64_t) setting_number(place->values, "quota");
+        settings->artifacts.reserve_bytes = (uint64_t) setting_number(place->values, "reserve");
+        settings->artifacts.max_size_bytes = (uint64_t) setting_number(place->values, "max_size");
+        settings->artifacts.rate_limit_bytes = (uint64_t) setting_number(place->values, "rate_limit");
         settings->artifacts.connect_timeout_ms = setting_number(place->values, "connect_timeout");
         settings->artifacts.stall_timeout_ms = setting_number(place->values, "stall_timeout");
         if (settings->artifacts.max_size_bytes > settings->artifacts.quota_bytes)
@@ -260,8 +260,8 @@ static void load_plain_sections(struct loader *loader) {
                 const char *kind;
                 void (*load)(struct loader *loader, const struct place *place);
         } sections[] = {
-                { "gateway", load_gateway }, { "log", load_log },       { "artifacts", load_artifacts }, { "trust", load_trust },
-                { "policy", load_policy },   { "limits", load_limits }, { "serial", load_serial },       { "mcuboot", load_mcuboot },
+                {"gateway", load_gateway}, {"log", load_log},       {"artifacts", load_artifacts}, {"trust", load_trust},
+                {"policy", load_policy},   {"limits", load_limits}, {"serial", load_serial},       {"mcuboot", load_mcuboot},
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(sections); i++) {
@@ -409,7 +409,7 @@ static int compare_errors(const void *a, const void *b) {
 static int settings_new(struct ini *ini, struct config_errors *errors, struct settings **ret_settings) {
         _cleanup_ini_ struct ini *owned = ini;
         _cleanup_settings_ struct settings *settings = calloc(1, sizeof(*settings));
-        struct loader loader = { .settings = settings, .errors = errors };
+        struct loader loader = {.settings = settings, .errors = errors};
 
         if (!settings)
                 return -ENOMEM;

@@ -74,7 +74,7 @@ static void test_manual_is_current(void **state) {
         const char *found = strstr(manual, MARKER);
         size_t same = 0;
 
-        (void)state;
+        (void) state;
         assert_non_null(found);
         write_reference(&expected);
         assert_int_equal(expected.error, 0);
@@ -110,8 +110,8 @@ static struct settings *parsed(const char *text) {
 }
 
 static void fail_on_change(void *context, const char *section, const char *key, bool needs_restart) {
-        (void)context;
-        (void)needs_restart;
+        (void) context;
+        (void) needs_restart;
         fail_msg("etc/gatewayd.conf changes %s %s", section, key);
 }
 
@@ -119,7 +119,7 @@ static void test_default_file_says_nothing(void **state) {
         _cleanup_free_ char *text = read_text(CONFIGURATION);
         _cleanup_settings_ struct settings *file = parsed(text), *defaults = parsed("");
 
-        (void)state;
+        (void) state;
         settings_diff(defaults, file, fail_on_change, NULL);
 }
 
@@ -139,15 +139,16 @@ static void test_default_file_shows_every_key(void **state) {
         _cleanup_free_ char *text = read_text(CONFIGURATION), *alive = uncommented(text);
         _cleanup_settings_ struct settings *settings = parsed(alive);
 
-        (void)state;
+        (void) state;
         for (size_t i = 0; i < n_settings_sections; i++)
                 for (const struct gw_setting *setting = settings_sections[i].table; setting->key; setting++)
                         if (!shows_key(settings->ini, settings_sections[i].kind, setting))
-                                fail_msg("etc/gatewayd.conf lacks [%s] %s, or shows another default", settings_sections[i].kind, setting->key);
+                                fail_msg("etc/gatewayd.conf lacks [%s] %s, or shows another default", settings_sections[i].kind,
+                                         setting->key);
 }
 
 static void test_own_tables_are_sound(void **state) {
-        (void)state;
+        (void) state;
         for (size_t i = 0; i < n_settings_sections; i++) {
                 char why[512] = "";
 

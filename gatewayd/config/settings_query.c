@@ -178,7 +178,7 @@ static void diff_named_sections(struct diff *diff, const struct ini *before, con
 
 size_t settings_diff(const struct settings *before, const struct settings *after,
                      void (*changed)(void *context, const char *section, const char *key, bool needs_restart), void *context) {
-        struct diff diff = { .changed = changed, .context = context };
+        struct diff diff = {.changed = changed, .context = context};
 
         for (size_t i = 0; i < n_settings_sections; i++) {
                 const struct settings_section_info *info = &settings_sections[i];

@@ -10,30 +10,36 @@
  * settings_manual_test: a key that is missing there, or another default, fails it.
  */
 
-#define SECOND ((int64_t)1000)
+#define SECOND ((int64_t) 1000)
 #define MINUTE (60 * SECOND)
 #define DAY (24 * 60 * MINUTE)
-#define KIB ((int64_t)1024)
+#define KIB ((int64_t) 1024)
 #define MIB (1024 * KIB)
 #define TIB (1024 * 1024 * MIB)
 
-#define TEXT(key_, default_, text_) { .key = key_, .type = GW_SETTING_STRING, .value = default_, .text = text_ }
-#define PATH(key_, default_, text_) { .key = key_, .type = GW_SETTING_PATH, .value = default_, .text = text_ }
-#define BOOL(key_, default_, text_) { .key = key_, .type = GW_SETTING_BOOL, .value = default_, .text = text_ }
-#define LIST(key_, default_, text_) { .key = key_, .type = GW_SETTING_LIST, .value = default_, .text = text_ }
-#define ENUM(key_, choices_, default_, text_)                                                                                      \
+#define TEXT(key_, default_, text_)                                                                                                        \
+        { .key = key_, .type = GW_SETTING_STRING, .value = default_, .text = text_ }
+#define PATH(key_, default_, text_)                                                                                                        \
+        { .key = key_, .type = GW_SETTING_PATH, .value = default_, .text = text_ }
+#define BOOL(key_, default_, text_)                                                                                                        \
+        { .key = key_, .type = GW_SETTING_BOOL, .value = default_, .text = text_ }
+#define LIST(key_, default_, text_)                                                                                                        \
+        { .key = key_, .type = GW_SETTING_LIST, .value = default_, .text = text_ }
+#define ENUM(key_, choices_, default_, text_)                                                                                              \
         { .key = key_, .type = GW_SETTING_ENUM, .choices = choices_, .value = default_, .text = text_ }
-#define INTEGER(key_, min_, max_, default_, text_)                                                                                 \
+#define INTEGER(key_, min_, max_, default_, text_)                                                                                         \
         { .key = key_, .type = GW_SETTING_INTEGER, .minimum = min_, .maximum = max_, .value = default_, .text = text_ }
-#define DURATION(key_, min_, max_, default_, text_)                                                                                \
+#define DURATION(key_, min_, max_, default_, text_)                                                                                        \
         { .key = key_, .type = GW_SETTING_DURATION, .minimum = min_, .maximum = max_, .value = default_, .text = text_ }
-#define SIZE(key_, min_, max_, default_, text_)                                                                                    \
+#define SIZE(key_, min_, max_, default_, text_)                                                                                            \
         { .key = key_, .type = GW_SETTING_SIZE, .minimum = min_, .maximum = max_, .value = default_, .text = text_ }
-#define END { .key = NULL }
+#define END                                                                                                                                \
+        { .key = NULL }
 
 static const struct gw_setting gateway_table[] = {
         TEXT("id", NULL, "Name of this gateway, [a-z0-9-], at most 63. Default: the host name and six digits of the machine id."),
-        LIST("groups", NULL, "Groups of gateways that this one belongs to, [a-z0-9-], for campaigns with `group:<name>` in their audience."),
+        LIST("groups", NULL,
+             "Groups of gateways that this one belongs to, [a-z0-9-], for campaigns with `group:<name>` in their audience."),
         PATH("state_dir", "/var/lib/gatewayd", "Where the database and the artifact cache live."),
         PATH("control_socket", "/run/gatewayd/control.sock", "The socket of gatewayctl."),
         TEXT("control_group", "gatewayd", "Members of this group may do everything over the control socket; others only read."),
@@ -68,7 +74,8 @@ static const struct gw_setting trust_table[] = {
 };
 
 static const struct gw_setting policy_table[] = {
-        ENUM("mode", "test-and-confirm|confirm-only|test-only|upload-only", "test-and-confirm", "How devices are brought to the new image."),
+        ENUM("mode", "test-and-confirm|confirm-only|test-only|upload-only", "test-and-confirm",
+             "How devices are brought to the new image."),
         INTEGER("concurrency", 1, JOBS_RUNNING_MAX, "3", "Devices of one campaign that are updated at once."),
         INTEGER("attempts", 1, 100, "5", "Attempts for one device."),
         DURATION("deadline", MINUTE, 180 * DAY, "14 d", "Time from acceptance after which what is not done is given up."),
@@ -88,7 +95,8 @@ static const struct gw_setting limits_table[] = {
 };
 
 static const struct gw_setting serial_table[] = {
-        LIST("ports", "/dev/ttyACM* /dev/ttyUSB*", "Serial ports to look at, as paths or globs; a port in a [device] section need not be here."),
+        LIST("ports", "/dev/ttyACM* /dev/ttyUSB*",
+             "Serial ports to look at, as paths or globs; a port in a [device] section need not be here."),
         PATH("sysfs_root", "/sys", "Where serial numbers of USB devices are read; only tests change it."),
         END,
 };
@@ -124,26 +132,26 @@ static const struct gw_setting plugin_table[] = {
 };
 
 const struct settings_section_info settings_sections[] = {
-        { "gateway", false, gateway_table, "The gateway itself." },
-        { "log", false, log_table, "What is logged." },
-        { "artifacts", false, artifacts_table, "Fetching and keeping firmware files." },
-        { "trust", false, trust_table, "Whom TLS trusts." },
-        { "policy", false, policy_table, "What holds where a campaign does not say otherwise." },
-        { "limits", false, limits_table, "Bounds that keep the machine alive." },
-        { "serial", false, serial_table, "Serial ports." },
-        { "mcuboot", false, mcuboot_table, "Checks of MCUboot images on the gateway." },
-        { "source", true, source_table, "One server of firmware files and its credentials, which are sent nowhere else." },
-        { "device", true, device_table,
-          "A device that cannot be discovered, or needs to be told something. Its driver may know more keys: see its README." },
-        { "plugin", true, plugin_table, "A plugin. It may know more keys: see its README." },
+        {"gateway", false, gateway_table, "The gateway itself."},
+        {"log", false, log_table, "What is logged."},
+        {"artifacts", false, artifacts_table, "Fetching and keeping firmware files."},
+        {"trust", false, trust_table, "Whom TLS trusts."},
+        {"policy", false, policy_table, "What holds where a campaign does not say otherwise."},
+        {"limits", false, limits_table, "Bounds that keep the machine alive."},
+        {"serial", false, serial_table, "Serial ports."},
+        {"mcuboot", false, mcuboot_table, "Checks of MCUboot images on the gateway."},
+        {"source", true, source_table, "One server of firmware files and its credentials, which are sent nowhere else."},
+        {"device", true, device_table,
+         "A device that cannot be discovered, or needs to be told something. Its driver may know more keys: see its README."},
+        {"plugin", true, plugin_table, "A plugin. It may know more keys: see its README."},
 };
 
 const size_t n_settings_sections = ARRAY_SIZE(settings_sections);
 
 bool settings_is_live(const char *kind, const char *key) {
         /* What is asked at each use may change; what was handed out, opened or sized at start may not. */
-        static const char *const live_kinds[] = { "log", "artifacts", "trust", "policy", "mcuboot", "source" };
-        static const char *const live_gateway_keys[] = { "groups", "control_group", "adoption_list", "auto_adopt" };
+        static const char *const live_kinds[] = {"log", "artifacts", "trust", "policy", "mcuboot", "source"};
+        static const char *const live_gateway_keys[] = {"groups", "control_group", "adoption_list", "auto_adopt"};
 
         for (size_t i = 0; i < ARRAY_SIZE(live_kinds); i++)
                 if (strcmp(kind, live_kinds[i]) == 0)

@@ -36,7 +36,7 @@ static struct settings *good(const char *text) {
 static void test_defaults(void **state) {
         _cleanup_settings_ struct settings *settings = good("");
 
-        (void)state;
+        (void) state;
         assert_string_equal(settings->gateway.id, "");
         assert_string_equal(settings->gateway.state_dir, "/var/lib/gatewayd");
         assert_string_equal(settings->gateway.control_socket, "/run/gatewayd/control.sock");
@@ -88,7 +88,7 @@ static void test_full(void **state) {
         _cleanup_settings_ struct settings *settings = good(full);
         const struct settings_device *device = settings_device_find(settings, "kitchen");
 
-        (void)state;
+        (void) state;
         assert_string_equal(settings->gateway.id, "pi-oslo-1");
         assert_true(str_list_contains(&settings->gateway.groups, "test"));
         assert_int_equal(settings->log.level, LOG_LEVEL_DEBUG);
@@ -111,54 +111,53 @@ static void test_every_mistake_at_once(void **state) {
                 const char *where;
                 const char *text;
         } rows[] = {
-                { 1, "[gatway]", "unknown section, did you mean [gateway]?" },
-                { 2, "[nothing-like-it]", "unknown section" },
-                { 3, "[device]", "needs a name: [device NAME]" },
-                { 4, "[log x]", "takes no name: [log]" },
-                { 6, "[gateway] id", "expected 1 to 63 characters of a-z 0-9 -" },
-                { 7, "[gateway] groups", "\"B\" is not 1 to 63 characters of a-z 0-9 -" },
-                { 8, "[gateway] auto_adopt", "\"default\" and \"none\" stand alone" },
-                { 9, "[gateway] stat_dir", "unknown key, did you mean \"state_dir\"?" },
-                { 11, "[artifacts] max_size", "max_size (1G) is above quota (512M): such a file could never be kept" },
-                { 12, "[artifacts] allow_private", "\"10.0.0.1/8\" is none of loopback, private, an address or a range such as 10.1.0.0/16" },
-                { 14, "[policy] concurrency", "expected a whole number from 1 to 10000, found \"0\"" },
-                { 16, "[mcuboot] require_signature", "needs public_keys: without one every image would be refused" },
-                { 18, "[serial] ports", "\"ttyACM0\" is not an absolute path" },
-                { 20, "[source a] prefix",
-                  "expected https://host[:port]/path/ with a slash at the end, without user and query" },
-                { 21, "[source a] user", "user and password_file belong together" },
-                { 22, "[source b] prefix", "must be given" },
-                { 23, "[device d] driver", "must be given" },
-                { 24, "[device d] model", "expected 1 to 63 characters of A-Z a-z 0-9 _ . , @ / + -" },
+                {1, "[gatway]", "unknown section, did you mean [gateway]?"},
+                {2, "[nothing-like-it]", "unknown section"},
+                {3, "[device]", "needs a name: [device NAME]"},
+                {4, "[log x]", "takes no name: [log]"},
+                {6, "[gateway] id", "expected 1 to 63 characters of a-z 0-9 -"},
+                {7, "[gateway] groups", "\"B\" is not 1 to 63 characters of a-z 0-9 -"},
+                {8, "[gateway] auto_adopt", "\"default\" and \"none\" stand alone"},
+                {9, "[gateway] stat_dir", "unknown key, did you mean \"state_dir\"?"},
+                {11, "[artifacts] max_size", "max_size (1G) is above quota (512M): such a file could never be kept"},
+                {12, "[artifacts] allow_private", "\"10.0.0.1/8\" is none of loopback, private, an address or a range such as 10.1.0.0/16"},
+                {14, "[policy] concurrency", "expected a whole number from 1 to 10000, found \"0\""},
+                {16, "[mcuboot] require_signature", "needs public_keys: without one every image would be refused"},
+                {18, "[serial] ports", "\"ttyACM0\" is not an absolute path"},
+                {20, "[source a] prefix", "expected https://host[:port]/path/ with a slash at the end, without user and query"},
+                {21, "[source a] user", "user and password_file belong together"},
+                {22, "[source b] prefix", "must be given"},
+                {23, "[device d] driver", "must be given"},
+                {24, "[device d] model", "expected 1 to 63 characters of A-Z a-z 0-9 _ . , @ / + -"},
         };
         _cleanup_config_errors_ struct config_errors errors = CONFIG_ERRORS_INIT;
-        _cleanup_settings_ struct settings *settings = parsed("[gatway]\n"                       /* 1 */
-                                                              "[nothing-like-it]\n"              /* 2 */
-                                                              "[device]\n"                       /* 3 */
-                                                              "[log x]\n"                        /* 4 */
-                                                              "[gateway]\n"                      /* 5 */
-                                                              "id = UPPER\n"                     /* 6 */
-                                                              "groups = a B\n"                   /* 7 */
-                                                              "auto_adopt = none smp-udp\n"      /* 8 */
-                                                              "stat_dir = /x\n"                  /* 9 */
-                                                              "[artifacts]\n"                    /* 10 */
-                                                              "max_size = 1G\n"                  /* 11 */
-                                                              "allow_private = 10.0.0.1/8\n"     /* 12 */
-                                                              "[policy]\n"                       /* 13 */
-                                                              "concurrency = 0\n"                /* 14 */
-                                                              "[mcuboot]\n"                      /* 15 */
-                                                              "require_signature = yes\n"        /* 16 */
-                                                              "[serial]\n"                       /* 17 */
-                                                              "ports = ttyACM0\n"                /* 18 */
-                                                              "[source a]\n"                     /* 19 */
-                                                              "prefix = https://fw.example\n"    /* 20 */
-                                                              "user = me\n"                      /* 21 */
-                                                              "[source b]\n"                     /* 22 */
-                                                              "[device d]\n"                     /* 23 */
-                                                              "model = a b\n",                   /* 24 */
+        _cleanup_settings_ struct settings *settings = parsed("[gatway]\n"                    /* 1 */
+                                                              "[nothing-like-it]\n"           /* 2 */
+                                                              "[device]\n"                    /* 3 */
+                                                              "[log x]\n"                     /* 4 */
+                                                              "[gateway]\n"                   /* 5 */
+                                                              "id = UPPER\n"                  /* 6 */
+                                                              "groups = a B\n"                /* 7 */
+                                                              "auto_adopt = none smp-udp\n"   /* 8 */
+                                                              "stat_dir = /x\n"               /* 9 */
+                                                              "[artifacts]\n"                 /* 10 */
+                                                              "max_size = 1G\n"               /* 11 */
+                                                              "allow_private = 10.0.0.1/8\n"  /* 12 */
+                                                              "[policy]\n"                    /* 13 */
+                                                              "concurrency = 0\n"             /* 14 */
+                                                              "[mcuboot]\n"                   /* 15 */
+                                                              "require_signature = yes\n"     /* 16 */
+                                                              "[serial]\n"                    /* 17 */
+                                                              "ports = ttyACM0\n"             /* 18 */
+                                                              "[source a]\n"                  /* 19 */
+                                                              "prefix = https://fw.example\n" /* 20 */
+                                                              "user = me\n"                   /* 21 */
+                                                              "[source b]\n"                  /* 22 */
+                                                              "[device d]\n"                  /* 23 */
+                                                              "model = a b\n",                /* 24 */
                                                               &errors);
 
-        (void)state;
+        (void) state;
         for (size_t i = 0; i < ARRAY_SIZE(rows) && i < errors.n_items; i++) {
                 const struct config_error *error = &errors.items[i];
 
@@ -172,8 +171,8 @@ static void test_every_mistake_at_once(void **state) {
 }
 
 static const struct gw_setting driver_table[] = {
-        { .key = "mtu", .type = GW_SETTING_INTEGER, .minimum = 20, .maximum = 1472, .value = "1472" },
-        { .key = NULL },
+        {.key = "mtu", .type = GW_SETTING_INTEGER, .minimum = 20, .maximum = 1472, .value = "1472"},
+        {.key = NULL},
 };
 
 static bool knows(void *context, const char *name) {
@@ -186,7 +185,7 @@ static void test_device_and_plugin_tables(void **state) {
         _cleanup_(setting_values_freep) struct gw_settings *values = NULL, *defaults = NULL, *wrong = NULL, *plugin = NULL;
         char known[] = "smp-udp", other[] = "other";
 
-        (void)state;
+        (void) state;
         assert_int_equal(settings_device_values(settings, settings_device_find(settings, "kitchen"), driver_table, &errors, &values), 0);
         assert_int_equal(setting_number(values, "mtu"), 500);
         assert_int_equal(settings_device_values(settings, NULL, driver_table, &errors, &defaults), 0);
@@ -208,24 +207,24 @@ static void test_sources(void **state) {
                 const char *url;
                 const char *source;
         } rows[] = {
-                { "https://fw.example/acme/a.bin", "acme" },
-                { "HTTPS://FW.Example/acme/a.bin", "acme" },
-                { "https://fw.example/acme/beta/a.bin", "acme-beta" },
-                { "https://fw.example/acme", NULL },
-                { "https://fw.example/ACME/a.bin", NULL },
-                { "https://fw.example/other/a.bin", NULL },
-                { "https://fw.example.evil/acme/a.bin", NULL },
-                { "https://fw.example:8443/acme/a.bin", NULL },
-                { "http://fw.example/acme/a.bin", NULL },
-                { "https://fw.example/acme/../other/a.bin", NULL },
-                { "https://fw.example/acme/%2E%2e/other/a.bin", NULL },
-                { "https://fw.example/acme/..", NULL },
-                { "https://fw.example/acme/beta\\..\\x", NULL },
-                { "", NULL },
+                {"https://fw.example/acme/a.bin", "acme"},
+                {"HTTPS://FW.Example/acme/a.bin", "acme"},
+                {"https://fw.example/acme/beta/a.bin", "acme-beta"},
+                {"https://fw.example/acme", NULL},
+                {"https://fw.example/ACME/a.bin", NULL},
+                {"https://fw.example/other/a.bin", NULL},
+                {"https://fw.example.evil/acme/a.bin", NULL},
+                {"https://fw.example:8443/acme/a.bin", NULL},
+                {"http://fw.example/acme/a.bin", NULL},
+                {"https://fw.example/acme/../other/a.bin", NULL},
+                {"https://fw.example/acme/%2E%2e/other/a.bin", NULL},
+                {"https://fw.example/acme/..", NULL},
+                {"https://fw.example/acme/beta\\..\\x", NULL},
+                {"", NULL},
         };
         _cleanup_settings_ struct settings *settings = good(full);
 
-        (void)state;
+        (void) state;
         for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
                 const struct settings_source *source = settings_source_find(settings, rows[i].url);
 
@@ -235,16 +234,16 @@ static void test_sources(void **state) {
 }
 
 static bool allowed(const struct settings *settings, const char *text) {
-        struct sockaddr_in address = { .sin_family = AF_INET };
+        struct sockaddr_in address = {.sin_family = AF_INET};
 
         assert_int_equal(inet_pton(AF_INET, text, &address.sin_addr), 1);
-        return settings_address_allowed(settings, (struct sockaddr *)&address);
+        return settings_address_allowed(settings, (struct sockaddr *) &address);
 }
 
 static void test_addresses(void **state) {
         _cleanup_settings_ struct settings *closed = good(""), *some = good(full), *lan = good("[artifacts]\nallow_private = private\n");
 
-        (void)state;
+        (void) state;
         assert_true(allowed(closed, "1.1.1.1"));
         assert_false(allowed(closed, "127.0.0.1"));
         assert_false(allowed(closed, "192.168.1.1"));
@@ -259,7 +258,7 @@ static void test_addresses(void **state) {
 static void test_auto_adopt(void **state) {
         _cleanup_settings_ struct settings *unset = good(""), *named = good(full), *none = good("[gateway]\nauto_adopt = none\n");
 
-        (void)state;
+        (void) state;
         assert_true(settings_auto_adopt(unset, "smp-serial", true));
         assert_false(settings_auto_adopt(unset, "smp-udp", false));
         assert_true(settings_auto_adopt(named, "smp-serial", false));
@@ -279,7 +278,7 @@ static void test_diff(void **state) {
         _cleanup_settings_ struct settings *after = good("[gateway]\nid = b\n[policy]\nattempts = 4\n[device x]\ndriver = d\nbaud = 2\n"
                                                          "[device y]\ndriver = d\n");
 
-        (void)state;
+        (void) state;
         assert_int_equal(settings_diff(before, before, record_change, &changes), 0);
         assert_string_equal(strbuf_text(&changes), "");
         /* [log] level = info was the default: nothing changes when it goes. */
@@ -293,7 +292,7 @@ static void test_load_files(void **state) {
         char path[] = "/tmp/gatewayd-settings-XXXXXX";
         int fd = mkstemp(path);
 
-        (void)state;
+        (void) state;
         assert_true(fd >= 0);
         assert_int_equal(write(fd, "[gateway]\nid = x\n", 17), 17);
         close(fd);

@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         _cleanup_config_errors_ struct config_errors errors = CONFIG_ERRORS_INIT;
         _cleanup_settings_ struct settings *settings = NULL;
 
-        if (settings_parse("fuzz.conf", (const char *)data, size, &errors, &settings) < 0)
+        if (settings_parse("fuzz.conf", (const char *) data, size, &errors, &settings) < 0)
                 return 0;
         for (size_t i = 0; i < settings->n_devices; i++) {
                 _cleanup_(setting_values_freep) struct gw_settings *values = NULL;
