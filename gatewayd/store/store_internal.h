@@ -65,7 +65,8 @@ struct store_checkpoint {
         struct store *store; /* NULL: gone */
         char *path;
         int result; /* of SQLite */
-        int n_log, n_copied;
+        int n_copied;            /* frames, in all */
+        uint64_t written_bytes;
 };
 
 struct store {

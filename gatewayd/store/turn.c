@@ -12,6 +12,7 @@
 
 #include <assert.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -312,12 +313,32 @@ int store_flush(struct store *store) {
 
 /* ---- checkpoint */
 
+/* Bytes this thread has written so far, 0 = the kernel does not tell. SQLite only tells frames; it writes a page once however many
+ * frames of it there are. */
+static uint64_t written_by_thread(void) {
+        _cleanup_fclose_ FILE *file = fopen("/proc/thread-self/io", "re");
+        uint64_t written;
+
+        return file && fscanf(file, "%*[^\n] wchar: %" SCNu64, &written) == 1 ? written : 0;
+}
+
+/* Passive: beside readers and the writer, none waits for the other. */
+static int copy_log(sqlite3 *db, int *ret_n_copied, uint64_t *ret_written_bytes) {
+        uint64_t before = written_by_thread(), after;
+        int code, n_log;
+
+        code = sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_PASSIVE, &n_log, ret_n_copied);
+        after = written_by_thread();
+        *ret_written_bytes = before > 0 && after > before ? after - before : (uint64_t) MAX(*ret_n_copied, 0) * STORE_PAGE_SIZE;
+        return code;
+}
+
 static void free_checkpoint(struct store_checkpoint *checkpoint) {
         free(checkpoint->path);
         free(checkpoint);
 }
 
-/* A connection of its own: SQLite lets a passive checkpoint run beside readers and the writer, none waits for the other. */
+/* Over a connection of its own. */
 static void checkpoint_work(void *ctx) {
         struct store_checkpoint *checkpoint = ctx;
         sqlite3 *db = NULL;
@@ -327,16 +348,16 @@ static void checkpoint_work(void *ctx) {
         if (code == SQLITE_OK) /* until its first read a connection does not know that there is a log, and copies nothing */
                 code = sqlite3_exec(db, "SELECT count(*) FROM sqlite_master", NULL, NULL, NULL);
         if (code == SQLITE_OK)
-                code = sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_PASSIVE, &checkpoint->n_log, &checkpoint->n_copied);
+                code = copy_log(db, &checkpoint->n_copied, &checkpoint->written_bytes);
         checkpoint->result = code;
         sqlite3_close(db);
 }
 
-static void count_checkpoint(struct store *store, int n_copied) {
+static void count_checkpoint(struct store *store, int n_copied, uint64_t written_bytes) {
         if (n_copied <= store->checkpointed_frames)
                 return;
         store->statistics.n_checkpoints++;
-        store->statistics.checkpoint_bytes += (uint64_t) (n_copied - store->checkpointed_frames) * STORE_PAGE_SIZE;
+        store->statistics.checkpoint_bytes += written_bytes;
         store->checkpointed_frames = n_copied;
 }
 
@@ -347,7 +368,7 @@ static void checkpoint_done(void *ctx, int result) {
         if (store) {
                 store->checkpoint = NULL;
                 if (result >= 0 && checkpoint->result == SQLITE_OK)
-                        count_checkpoint(store, checkpoint->n_copied);
+                        count_checkpoint(store, checkpoint->n_copied, checkpoint->written_bytes);
         }
         free_checkpoint(checkpoint);
 }
@@ -357,15 +378,16 @@ static void checkpoint_done(void *ctx, int result) {
  * there: what it did not see in its last run, few frames, is then copied here. Blocks for two syncs, once for some MiB of log.
  */
 static bool finish_checkpoint(struct store *store) {
-        int n_left = store->log_frames - store->checkpointed_frames, n_log, n_copied;
+        int n_left = store->log_frames - store->checkpointed_frames, n_copied;
+        uint64_t written_bytes;
 
         if (store->checkpoint || store->log_frames < 2 * STORE_CHECKPOINT_FRAMES || n_left == 0)
                 return false;
         if (n_left > STORE_CHECKPOINT_LAST_FRAMES && store->log_frames < 4 * STORE_CHECKPOINT_FRAMES)
                 return false;
-        if (sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &n_log, &n_copied) != SQLITE_OK)
+        if (copy_log(store->db, &n_copied, &written_bytes) != SQLITE_OK)
                 return false;
-        count_checkpoint(store, n_copied);
+        count_checkpoint(store, n_copied, written_bytes);
         return true;
 }
 
