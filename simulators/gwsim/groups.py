@@ -268,6 +268,8 @@ class StateCommands:
 
     def confirm_image(self, number, by):
         slot = self.banks[number].slots[self.bootloader.active[number]]
+        if slot.image is None:
+            return
         slot.trailer.image_ok = True
         self.event("confirm", image=number, version=format_version(slot.image.version), hash=slot.image.hash.hex(), by=by)
 

@@ -228,7 +228,8 @@ class Bootloader:
             unconfirmed = trailer.magic != GOOD or (trailer.copy_done and not trailer.image_ok)
             if self.options.mode != XIP_REVERT or not unconfirmed:
                 break
-            self.event("revert", image=number, slot=choice, version=self.version(bank.slots[choice]))
+            image = bank.slots[choice].image
+            self.event("revert", image=number, slot=choice, version=format_version(image.version), hash=image.hash.hex())
             self._erase(bank.slots[choice])
         if choice != self.active[number]:
             image = bank.slots[choice].image

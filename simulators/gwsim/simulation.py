@@ -7,6 +7,7 @@ import time
 from .openings import Openings
 from .options import OptionError
 from .reactor import Reactor
+from .smp_device import verifier_of
 
 LASTING = {"upload-complete", "test", "perm", "confirm", "erase", "swap", "revert", "image-rejected", "boot", "reset"}
 
@@ -130,6 +131,10 @@ class Simulation:
     def _do_set(self, port, request):
         if not isinstance(request.get("set"), dict):
             raise OptionError("'set' is an object of options")
+        try:
+            verifier_of(request["set"].get("verify-key"))
+        except ValueError as problem:
+            raise OptionError(f"option 'verify-key': {problem}") from None
         port.device.options.update(request["set"])
         if "vanish-at" in request["set"]:
             port.device.arm_vanish()

@@ -519,8 +519,10 @@ class SmpDevice(Groups):
             loader = boot_mode == 1 or not runnable
             self.bootloader.loader_running = loader
             self.bootloader.active[0] = 1 if loader else 0
-        elif self.options.recovery == "always" or (mode in mcuboot.SINGLE_MODES and (boot_mode == 1 or not runnable)):
+        elif self.options.recovery == "always":
             self.recovering = True
+        elif mode in mcuboot.SINGLE_MODES or self.options.recovery == "once":
+            self.recovering = boot_mode == 1 or not runnable
 
     def _boot_event(self, kind, **facts):
         if kind == "swap":

@@ -359,7 +359,8 @@ def test_control(simulate):
         simulator.control(device=0, do=action)
         await_event(events, "boot")
     for wrong in ({"do": "dance"}, {"device": 7, "do": "get"}, {"set": {"loss": 5}}, {"set": 5}, {"device": True, "do": "get"},
-                  {"do": "disconnect", "ms": "x"}, {"device": 0, "do": "plug", "name": "/x"}):
+                  {"do": "disconnect", "ms": "x"}, {"set": {"verify-key": "/nonexistent"}}, {"set": {"verify-key": PROGRAM}},
+                  {"set": {"loss": []}}, {"device": {}, "do": "get"}, {"do": []}, {"do": "set"}, {"device": 0, "do": "plug", "name": "/x"}):
         assert simulator.control(**wrong)["ok"] is False
     with simulator.connect() as stream:
         stream.write("no json\n")
