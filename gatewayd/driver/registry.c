@@ -51,13 +51,13 @@ static bool name_is_valid(const char *name) {
 
 static int check_operation(const struct gw_driver *driver, const struct gw_operation *operation, struct gw_error *err) {
         if (operation->n_steps > GW_STEPS_MAX || (operation->n_steps > 0 && !operation->steps)) {
-                gw_error_set(err, "plugin-invalid", "driver %s: an operation has %zu steps, at most %d are allowed", driver->name,
+                gw_error_set(err, "plugin-misbehaved", "driver %s: an operation has %zu steps, at most %d are allowed", driver->name,
                              operation->n_steps, GW_STEPS_MAX);
                 return -EINVAL;
         }
         for (size_t i = 0; i < operation->n_steps; i++)
                 if (!operation->steps[i].enter || !name_is_valid(operation->steps[i].name)) {
-                        gw_error_set(err, "plugin-invalid", "driver %s: step %zu has no function or no proper name", driver->name, i + 1);
+                        gw_error_set(err, "plugin-misbehaved", "driver %s: step %zu has no function or no proper name", driver->name, i + 1);
                         return -EINVAL;
                 }
         return 0;
@@ -66,7 +66,7 @@ static int check_operation(const struct gw_driver *driver, const struct gw_opera
 static int check_driver(const struct gw_driver *driver, struct gw_error *err) {
         bool offers_something = false;
         if (!name_is_valid(driver->name)) {
-                gw_error_set(err, "plugin-invalid", "a driver's name must match [a-z0-9-]{1,32}");
+                gw_error_set(err, "plugin-misbehaved", "a driver's name must match [a-z0-9-]{1,32}");
                 return -EINVAL;
         }
         for (int i = 0; i < GW_OPERATION_COUNT_; i++) {
@@ -76,7 +76,7 @@ static int check_driver(const struct gw_driver *driver, struct gw_error *err) {
                 offers_something |= driver->operations[i].n_steps > 0;
         }
         if (offers_something && (!driver->run_new || !driver->run_stop || !driver->run_free)) {
-                gw_error_set(err, "plugin-invalid", "driver %s: run_new, run_stop and run_free are needed", driver->name);
+                gw_error_set(err, "plugin-misbehaved", "driver %s: run_new, run_stop and run_free are needed", driver->name);
                 return -EINVAL;
         }
         return 0;
@@ -87,11 +87,11 @@ int driver_registry_add(struct driver_registry *registry, const struct gw_driver
         if (r < 0)
                 return r;
         if (find_entry(registry, driver->name)) {
-                gw_error_set(err, "plugin-invalid", "a driver named %s is already registered", driver->name);
+                gw_error_set(err, "plugin-misbehaved", "a driver named %s is already registered", driver->name);
                 return -EEXIST;
         }
         if (registry->n_entries == GW_DRIVERS_MAX) {
-                gw_error_set(err, "plugin-invalid", "more than %d drivers", GW_DRIVERS_MAX);
+                gw_error_set(err, "plugin-misbehaved", "more than %d drivers", GW_DRIVERS_MAX);
                 return -ENOSPC;
         }
         registry->entries[registry->n_entries++] = (struct entry){ .driver = driver, .host = host };
@@ -100,14 +100,14 @@ int driver_registry_add(struct driver_registry *registry, const struct gw_driver
 
 int driver_registry_add_format(struct driver_registry *registry, const struct gw_format *format, struct gw_error *err) {
         if (!format->name || !format->matches || !format->read || !format->release) {
-                gw_error_set(err, "plugin-invalid", "a format must have a name, matches, read and release");
+                gw_error_set(err, "plugin-misbehaved", "a format must have a name, matches, read and release");
                 return -EINVAL;
         }
         for (size_t i = 0; i < registry->n_formats; i++)
                 if (strcmp(registry->formats[i]->name, format->name) == 0)
                         return 0;
         if (registry->n_formats == FORMATS_MAX) {
-                gw_error_set(err, "plugin-invalid", "more than %d formats", FORMATS_MAX);
+                gw_error_set(err, "plugin-misbehaved", "more than %d formats", FORMATS_MAX);
                 return -ENOSPC;
         }
         registry->formats[registry->n_formats++] = format;

@@ -14,7 +14,7 @@ struct driver_registry;
 int driver_registry_new(struct driver_registry **ret_registry);
 void driver_registry_free(struct driver_registry *registry);
 
-/* plugin-invalid: bad name, no steps, too many steps; -EEXIST: a second driver of that name. `host` is the plugin's. */
+/* plugin-misbehaved: bad name, no steps, too many steps; -EEXIST: a second driver of that name. `host` is the plugin's. */
 int driver_registry_add(struct driver_registry *registry, const struct gw_driver *driver, const struct gw_host *host, struct gw_error *err);
 /* A second format of one name is ignored. */
 int driver_registry_add_format(struct driver_registry *registry, const struct gw_format *format, struct gw_error *err);

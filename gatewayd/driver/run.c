@@ -166,7 +166,7 @@ static void enter_step(struct gw_run *run) {
         if (r >= 0)
                 return;
         if (!gw_error_is_set(&err))
-                gw_error_set(&err, "plugin-error", "step %s failed: %s", step->name, strerror(-r));
+                gw_error_set(&err, "plugin-misbehaved", "step %s failed: %s", step->name, strerror(-r));
         run_api()->fail(run, &err);
 }
 
@@ -235,14 +235,14 @@ static void go_behind(struct gw_run *run, size_t index) {
                 go_to(run, next);
                 return;
         }
-        gw_error_set(&err, "plugin-error", "the driver went past its last step, %s", run_step_name(run));
+        gw_error_set(&err, "plugin-misbehaved", "the driver went past its last step, %s", run_step_name(run));
         finish_with(run, RUN_END_FAIL, &err);
 }
 
 static void end_stopped(struct gw_run *run) {
         struct gw_error err;
         if (!run->stop_wanted) {
-                gw_error_set(&err, "plugin-error", "step %s stopped without being asked", run_step_name(run));
+                gw_error_set(&err, "plugin-misbehaved", "step %s stopped without being asked", run_step_name(run));
                 finish_with(run, RUN_END_FAIL, &err);
         } else if (run->stop_reason == GW_STOP_TIMEOUT) {
                 gw_error_set(&err, "step-timeout", "step %s did not end in time", run_step_name(run));
@@ -348,8 +348,8 @@ int run_stop(struct gw_run *run, enum gw_stop_reason reason) {
                 return -EALREADY;
         if (run->committed && (reason == GW_STOP_CANCEL || reason == GW_STOP_PAUSE))
                 return -EBUSY;
-        /* A pause does not hurry the running step; cancel and shutdown do. */
-        if (reason != GW_STOP_PAUSE && !run->grace_timer)
+        /* A cancel may have to reset a device first; only the end of the daemon cannot wait. */
+        if (reason == GW_STOP_SHUTDOWN && !run->grace_timer)
                 (void) timer_start(run->options.loop, RUN_STOP_GRACE_MS, grace_over, run, &run->grace_timer);
         if (run->phase == RUN_STEPPING || run->phase == RUN_COMMITTING)
                 tell_driver(run, reason);
@@ -389,7 +389,7 @@ static void api_jump(struct gw_run *run, const char *step) {
                         run->jump_to = index;
                 return;
         }
-        gw_error_set(&err, "plugin-error", "the driver jumped to a step that does not exist: %s", step);
+        gw_error_set(&err, "plugin-misbehaved", "the driver jumped to a step that does not exist: %s", step);
         run_api()->fail(run, &err);
 }
 

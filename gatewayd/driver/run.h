@@ -78,7 +78,7 @@ int run_new(const struct run_options *options, struct gw_run **ret_run);
 void run_free(struct gw_run *run);
 
 int run_start(struct gw_run *run, struct gw_error *err);
-/* Asks the run to stop; owner.ended follows (STOPPED, or another end that came first) within RUN_STOP_GRACE_MS. Behind the point
+/* Asks the run to stop; owner.ended follows (STOPPED, or another end that came first), for SHUTDOWN within RUN_STOP_GRACE_MS. Behind the point
  * of no return CANCEL and PAUSE are refused with -EBUSY. */
 int run_stop(struct gw_run *run, enum gw_stop_reason reason);
 /* The answer to owner.journal and owner.commit. r < 0: the store failed, the run ends AGAIN with store-failed. */

@@ -61,7 +61,7 @@ struct gw_error {
 };
 
 /* Sets name and text. A NULL `err` is fine. */
-static inline void gw_error_vset(struct gw_error *err, const char *name, const char *format, va_list arguments) {
+GW_PRINTF(3, 0) static inline void gw_error_vset(struct gw_error *err, const char *name, const char *format, va_list arguments) {
         if (!err)
                 return;
         snprintf(err->name, sizeof err->name, "%s", name);
@@ -550,7 +550,8 @@ struct gw_driver {
         int (*run_new)(void *driver, struct gw_run *run, void **ret_run_ctx, struct gw_error *err);
         /* End the running step soon, at a point from which it can be resumed; called at most once a step, never before enter. The
          * step ends with `stopped`, or with any other end if that comes first. Behind the point of no return only
-         * GW_STOP_SHUTDOWN and GW_STOP_TIMEOUT come. */
+         * GW_STOP_SHUTDOWN and GW_STOP_TIMEOUT come; those two must be answered within 4 s. After a cancel a device on trial may take
+         * the time that its reset needs. */
         void (*run_stop)(void *run_ctx, enum gw_stop_reason reason);
         /* The run is over (or pauses: waiting, retry): closes links, cancels timers, frees. No step is running, but for one that did
          * not end within 4 s after run_stop: it is given up here. */
