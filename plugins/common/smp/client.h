@@ -10,7 +10,7 @@
  *                     | link closed, cancel, too many silences: done with the reason
  *
  * Ownership: the client owns the link from attach on and closes it. Uses only the host's timer table. All on the loop thread.
- * An answer is valid only during the callback. Callbacks may start and cancel requests, and must not free the client.
+ * An answer is valid only during the callback. Callbacks may start and cancel requests, detach and even free the client.
  */
 
 #include <gatewayd/plugin.h>
@@ -65,6 +65,7 @@ struct smp_answer {
         const struct cbor_map *map;     /* with result 0 and -EREMOTEIO, else NULL */
         uint32_t id;                    /* of the request */
         uint32_t round_trip_ms;         /* since the last sending; 0 without an answer */
+        bool sent;                      /* the link took it at least once */
         bool resent;                    /* was sent more than once: the round trip is not to be trusted */
         void (*then)(void);             /* of the request */
 };
@@ -105,6 +106,7 @@ void smp_client_detach(struct smp_client *client);
 bool smp_client_is_open(const struct smp_client *client);
 /* Of the link; 0 when it is not open. */
 size_t smp_client_max_message(const struct smp_client *client);
+size_t smp_client_queued_bytes(const struct smp_client *client);
 
 /*
  * Sends. 0 and `done` comes once, later; or < 0 and it never comes: -ENOTCONN, -EAGAIN (`unkept` only), -EMSGSIZE, -EBUSY (no
@@ -116,7 +118,7 @@ void smp_client_cancel(struct smp_client *client, uint32_t id);
 /* As cancel, but `done` never comes; a late answer is counted as unexpected. */
 void smp_client_forget(struct smp_client *client, uint32_t id);
 
-/* One listener: room again after -EAGAIN. NULL ends it. */
+/* One listener: room again after -EAGAIN, or the link closed (the next sending tells). NULL ends it. */
 void smp_client_on_writable(struct smp_client *client, void (*writable)(void *ctx), void *ctx);
 
 const struct smp_statistics *smp_client_statistics(const struct smp_client *client);
@@ -127,5 +129,5 @@ bool smp_client_was_heard(const struct smp_client *client);
 const struct gw_host *smp_client_host(const struct smp_client *client);
 uint8_t smp_client_resends(const struct smp_client *client);
 
-/* A named error for an answer that is no success: link-lost, smp-timeout, smp-protocol-error, smp-refused. `what` = "image state". */
+/* A named error for an answer that is no success: link-lost, smp-no-answer, smp-bad-answer, smp-refused. `what` = "image state". */
 void smp_answer_error(const struct smp_answer *answer, const char *what, struct gw_error *err);

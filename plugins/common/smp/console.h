@@ -30,8 +30,9 @@ struct smp_console_statistics {
 struct smp_console_decoder {
         size_t message_max;
         void (*message)(void *ctx, const uint8_t *data, size_t size);
-        void (*noise)(void *ctx, const char *line, size_t size); /* a line without its end; may hold any byte; NULL = nobody listens */
         void *ctx;
+        void (*noise)(void *ctx, const char *line, size_t size); /* a line without its end; may hold any byte; NULL = nobody listens */
+        void *noise_ctx;
         struct smp_console_statistics statistics;
 
         uint8_t line[SMP_CONSOLE_LINE_ACCEPTED];

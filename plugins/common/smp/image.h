@@ -39,10 +39,14 @@ typedef void (*smp_slot_info_done)(void *ctx, const struct smp_answer *answer, c
 typedef void (*smp_done)(void *ctx, const struct smp_answer *answer);
 
 int smp_image_read(struct smp_client *client, smp_image_state_done done, void *ctx, uint32_t *ret_id);
-/* test: confirm = false, hash needed. confirm = true without hash (hash_size 0) confirms the running image. The state in the answer
+/* Test: confirm = false, hash needed. confirm = true without hash (hash_size 0) confirms the running image. The state in the answer
  * says whether it took effect: look at the flags. Servers that answer without a list give a state with no image. */
-int smp_image_write(struct smp_client *client, const uint8_t *hash, size_t hash_size, bool confirm, smp_image_state_done done, void *ctx,
-                    uint32_t *ret_id);
+struct smp_image_choice {
+        const uint8_t *hash;
+        size_t hash_size;
+        bool confirm;
+};
+int smp_image_write(struct smp_client *client, const struct smp_image_choice *choice, smp_image_state_done done, void *ctx, uint32_t *ret_id);
 /* slot < 0: the device's choice (the one not running). In multi-image builds slots count through: 2n, 2n + 1. */
 int smp_image_erase(struct smp_client *client, int slot, smp_done done, void *ctx, uint32_t *ret_id);
 int smp_slot_info_read(struct smp_client *client, smp_slot_info_done done, void *ctx, uint32_t *ret_id);
@@ -56,7 +60,7 @@ struct smp_reset_options {
         int boot_mode;                  /* -1 = not sent; 1 = stay in the bootloader or firmware loader */
 };
 int smp_os_reset(struct smp_client *client, const struct smp_reset_options *options, smp_done done, void *ctx, uint32_t *ret_id);
-/* `text` up to 64 characters; result 0 only when the same text came back, else -EBADMSG. */
+/* `text` up to 64 characters; it comes back as `r` of answer->map. */
 int smp_os_echo(struct smp_client *client, const char *text, smp_done done, void *ctx, uint32_t *ret_id);
 
 /* Parsers, for tests and fuzzers. -EBADMSG when the map holds no list of images. */

@@ -10,6 +10,7 @@
 #define SMP_HEADER_SIZE 8
 #define SMP_MESSAGE_MAX 16384           /* bytes of one message with its header, whatever a device claims */
 #define SMP_MESSAGE_DEFAULT 384         /* a device that does not tell its buffer size (Zephyr's smallest default) */
+#define SMP_MESSAGE_FALLBACK 244         /* for a device that is silent to large ones: one write at the usual ATT MTU of 247 */
 #define SMP_MESSAGE_SMALLEST 64         /* below this no upload is possible: the first packet must hold 32 image bytes */
 #define SMP_UDP_MESSAGE_MAX 1472        /* servers do not reassemble IP fragments */
 #define SMP_RECEIVE_MAX 16384           /* bytes of one answer */

@@ -47,7 +47,7 @@ struct smp_probe_result {
         int mode;                       /* enum smp_boot_mode, SMP_BOOT_UNKNOWN */
         bool no_downgrade;
         char board[GW_MODEL_MAX];
-        char os_info[160];
+        char os_info[160];              /* "a": all of it, one line for people */
         struct smp_slot_info slot_info;
         char memfault_serial[64], memfault_hardware[GW_MODEL_MAX], memfault_software[48], memfault_version[GW_VERSION_MAX];
 };

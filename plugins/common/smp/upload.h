@@ -57,7 +57,7 @@ struct smp_upload_report {
 
 /*
  * result 0: the device has all (see `unproven`). -EREMOTEIO refused (report->status); -EBADMSG the device compared and it differs
- * (upload-mismatch); -EPROTO protocol error; -ETIMEDOUT silence; -ENOTCONN link; -ECANCELED stopped; others: `read` failed.
+ * (smp-upload-mismatch); -EPROTO an impossible offset; -ESTALE the device answers but does not get on; -ETIMEDOUT silence; -ENOTCONN link; -ECANCELED stopped; others: `read` failed.
  */
 typedef void (*smp_upload_done)(void *ctx, int result, const struct smp_upload_report *report);
 
