@@ -292,7 +292,7 @@ static void test_point_of_no_return(void **state) {
         assert_true(run_is_committed(bench.run));
         assert_int_equal(run_stop(bench.run, GW_STOP_CANCEL), -EBUSY);
         assert_int_equal(run_stop(bench.run, GW_STOP_PAUSE), -EBUSY);
-        assert_string_equal(bench.trace, "connect inspect prepared journal=reset/0 reset commit committed ");
+        assert_string_equal(bench.trace, "connect inspect prepared journal=reset/0 reset commit committed journal=broken/0 ");
 }
 
 static void test_stops_in_a_step(void **state) {
