@@ -25,8 +25,8 @@ int serial_ports_list(const char *const *globs, size_t n_globs, const char *sysf
 struct serial_ports_watch;
 
 /*
- * `changed` comes when a node that matches appeared, vanished or got other permissions, once for a burst, SERIAL_WATCH_DELAY_MS
- * after its last event. Folders need not exist yet. -ENOMEM, -EMFILE and what inotify_init1() says.
+ * `changed` comes when a node that matches appeared, vanished or got other permissions: once for a burst, SERIAL_WATCH_DELAY_MS
+ * after it began. Folders need not exist yet. -ENOMEM, -EMFILE and what inotify_init1() says.
  */
 int serial_ports_watch_new(struct loop *loop, const char *const *globs, size_t n_globs, loop_fn changed, void *ctx,
                            struct serial_ports_watch **ret_watch);
