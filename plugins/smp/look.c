@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The link of a run and the questions that every step asks over it; what was learned goes to the host. */
+
+#include "run.h"
+
+#define OPEN_TIMEOUT_MS 10000 /* a name that does not resolve, a driver that hangs */
+
+bool run_is_update(const struct smp_run *run) {
+        return run->order != NULL;
+}
+
+/* ---- link */
+
+static void open_timed_out(struct smp_run *run) {
+        run_link_opened then = run->link_result;
+        struct gw_error err = { 0 };
+
+        gw_error_set(&err, "link-open-failed", "%s: not open after %d s", run->session.where, OPEN_TIMEOUT_MS / 1000);
+        run_link_close(run);
+        if (then)
+                then(run, -ETIMEDOUT, &err);
+}
+
+void run_link_close(struct smp_run *run) {
+        run->link_result = NULL;
+        run->link_open = false;
+        run->session.console = NULL; /* ends with the link */
+        smp_client_detach(run->client);
+}
+
+void run_link_open(struct smp_run *run, run_link_opened then) {
+        struct gw_error err = { 0 };
+        int r;
+
+        run_link_close(run);
+        run->link_error = (struct gw_error){ 0 };
+        r = run->driver->transport->open(run->host, run->device, &run->tuning, run->client, &run->session, &err);
+        if (r < 0) {
+                then(run, r, &err);
+                return;
+        }
+        run->link_result = then;
+        run_timer(run, OPEN_TIMEOUT_MS, open_timed_out);
+}
+
+/* ---- questions */
+
+void run_sent(struct smp_run *run, int r, run_answered then) {
+        const struct smp_answer answer = { .result = r };
+
+        if (r < 0)
+                then(run, &answer);
+        else
+                run->answered = then;
+}
+
+void run_on_answer(void *ctx, const struct smp_answer *answer) {
+        struct smp_run *run = ctx;
+
+        run->request = 0;
+        run->answered(run, answer->result == 0 ? NULL : answer);
+}
+
+void run_on_state(void *ctx, const struct smp_answer *answer, const struct smp_image_state *state) {
+        struct smp_run *run = ctx;
+
+        run->request = 0;
+        if (answer->result == 0 && state)
+                run->state = *state;
+        run->answered(run, answer->result == 0 ? NULL : answer);
+}
+
+void run_look(struct smp_run *run, run_answered then) {
+        run_sent(run, smp_image_read(run->client, run_on_state, run, &run->request), then);
+}
+
+void run_ping(struct smp_run *run, uint32_t timeout_ms, run_answered then) {
+        uint8_t frame[SMP_HEADER_SIZE + 1];
+        const struct smp_request request = {
+                .group = SMP_GROUP_OS, .command = SMP_OS_PARAMS, .op = SMP_OP_READ, .frame = frame, .payload_size = 1,
+                .timeout_ms = timeout_ms, .done = run_on_answer, .ctx = run,
+        };
+
+        frame[SMP_HEADER_SIZE] = 0xa0; /* an empty map: some servers ignore a request without any */
+        run_sent(run, smp_client_request(run->client, &request, &run->request), then);
+}
+
+struct refusal run_refusal(const struct smp_run *run, const struct smp_refusal *answer, uint8_t image) {
+        struct refusal refusal = {
+                .answer = *answer,
+                .image = image,
+                .upgrade_sent = run->tuning.device_checks_version,
+                .other_commands_ok = run->probed.offered != 0,
+                .shortened = run->message_cap != 0,
+        };
+
+        for (size_t i = 0; i < run->choice.n_images; i++)
+                refusal.slot_busy = refusal.slot_busy || (run->choice.images[i].image == image && run->choice.images[i].busy);
+        return refusal;
+}
+
+/* ---- knowledge */
+
+struct choice_question run_question(const struct smp_run *run) {
+        return (struct choice_question){
+                .order = run->order,
+                .family = run->family,
+                .images = run->state.images,
+                .n_images = run->state.n_images,
+                .slots = run->probed.offered & SMP_PROBE_SLOT_INFO ? &run->probed.slot_info : NULL,
+                .no_downgrade = run->probed.no_downgrade,
+                .chosen = run->notes.chosen,
+        };
+}
+
+/* After the reset of a bootloader's serial recovery, or of one that took no marks, the kind is the one noted before. */
+static enum verdict_family family_of(const struct smp_run *run) {
+        if (run->notes.phase >= BLOB_READY || run->notes.unmarked)
+                return run->notes.family;
+        return verdict_family(run->probed.mode, run->state.images, run->state.n_images);
+}
+
+int run_judge(struct smp_run *run, struct gw_error *err) {
+        struct choice_question question;
+        int r;
+
+        run->family = family_of(run);
+        question = run_question(run);
+        r = choice_make(&question, &run->choice, err);
+        if (r < 0)
+                return r;
+        return verdict_way(run->order->mode, run->family, choice_cannot_revert(&run->choice, run->probed.board), &run->way, err);
+}
+
+const struct gw_wanted *run_wanted(const struct smp_run *run, const struct choice_image *image) {
+        return &run->order->wanted[image->wanted];
+}
+
+bool run_reverts(const struct smp_run *run) {
+        return verdict_can_revert(run->family);
+}
+
+void run_keep_notes(struct smp_run *run) {
+        uint8_t bytes[BLOB_SIZE_MAX];
+
+        run->notes.family = run->family;
+        run->notes.chosen = choice_mask(&run->choice);
+        run->host->run->blob_set(run->handle, bytes, blob_write(&run->notes, bytes));
+}
+
+/* The slots as the device lists them, with the sizes that it told elsewhere. */
+static size_t images_with_sizes(const struct smp_run *run, struct gw_image images[GW_IMAGES_MAX]) {
+        memcpy(images, run->state.images, run->state.n_images * sizeof images[0]);
+        for (size_t i = 0; i < run->state.n_images; i++)
+                for (size_t j = 0; j < run->probed.slot_info.n_slots; j++)
+                        if (run->probed.slot_info.slots[j].image == images[i].image && run->probed.slot_info.slots[j].slot == images[i].slot)
+                                images[i].slot_size = run->probed.slot_info.slots[j].size;
+        return run->state.n_images;
+}
+
+void run_learned_images(struct smp_run *run) {
+        struct gw_image images[GW_IMAGES_MAX];
+        const struct gw_image *running = verdict_running(run->state.images, run->state.n_images, 0, false);
+        struct gw_facts facts = GW_FACTS_INIT;
+
+        facts.images = images;
+        facts.n_images = images_with_sizes(run, images);
+        facts.version = running ? running->version : NULL;
+        run->host->run->learned(run->handle, &facts);
+}
+
+void run_learned_device(struct smp_run *run) {
+        const struct smp_probe_result *probed = &run->probed;
+        char mode[16], buffers[32];
+        struct gw_attribute attributes[6];
+        struct gw_facts facts = GW_FACTS_INIT;
+
+        facts.address = run->session.where;
+        facts.model = probed->memfault_hardware[0] ? probed->memfault_hardware : probed->board[0] ? probed->board : NULL;
+        facts.attributes = attributes;
+        if (probed->offered & SMP_PROBE_BOOTLOADER)
+                attributes[facts.n_attributes++] = (struct gw_attribute){ "bootloader", probed->bootloader };
+        if (probed->offered & SMP_PROBE_MODE) {
+                snprintf(mode, sizeof mode, "%d", probed->mode);
+                attributes[facts.n_attributes++] = (struct gw_attribute){ "bootloader_mode", mode };
+                attributes[facts.n_attributes++] = (struct gw_attribute){ "no_downgrade", probed->no_downgrade ? "yes" : "no" };
+        }
+        if (probed->offered & SMP_PROBE_PARAMS) {
+                snprintf(buffers, sizeof buffers, "%u x %u", (unsigned) probed->buf_size, (unsigned) probed->buf_count);
+                attributes[facts.n_attributes++] = (struct gw_attribute){ "buffers", buffers };
+        }
+        if (probed->board[0])
+                attributes[facts.n_attributes++] = (struct gw_attribute){ "board", probed->board };
+        if (probed->memfault_serial[0])
+                attributes[facts.n_attributes++] = (struct gw_attribute){ "memfault_serial", probed->memfault_serial };
+        run->host->run->learned(run->handle, &facts);
+}
+
+void run_target(struct smp_run *run, const struct choice_image *image, enum gw_target_state state, enum gw_proof proof, const struct gw_error *err,
+                int percent) {
+        char key[16];
+        struct gw_target target = {
+                .size = sizeof target, .key = key, .state = state, .result = run->way.result, .proof = proof, .error = err, .percent = percent,
+        };
+
+        if (run->choice.n_images < 2)
+                return;
+        if (state == GW_TARGET_SUCCEEDED && proof == GW_PROOF_NONE)
+                target.result = GW_RESULT_SENT_UNPROVEN;
+        snprintf(key, sizeof key, "image-%u", image->image);
+        run->host->run->target(run->handle, &target);
+}

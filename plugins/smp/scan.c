@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "scan.h"
+
+#include <stdlib.h>
+
+#include "common/smp/probe.h"
+
+#define QUESTIONS (SMP_PROBE_PARAMS | SMP_PROBE_BOARD | SMP_PROBE_MEMFAULT)
+#define ANSWER_TIMEOUT_MS 1000
+
+/* One place to ask. */
+struct target {
+        struct target *next;
+        struct scan *scan;
+        char key[GW_KEY_MAX + 1];
+        char where[TRANSPORT_PORT_MAX];
+        char name[64];
+        struct tuning tuning;
+        struct smp_client *client; /* NULL = not begun, or finished */
+        struct transport_session session;
+        struct smp_probe *probe;
+        struct smp_probe_result result;
+};
+
+struct waiter {
+        struct waiter *next;
+        void (*done)(void *ctx);
+        void *ctx;
+};
+
+struct scan {
+        struct driver *driver;
+        struct target *targets;
+        struct target *next_target; /* the first that has not begun */
+        size_t n_targets, n_running;
+        struct waiter *waiters;
+        struct gw_timer *deadline, *step;
+        bool over;
+};
+
+static void go_on_later(struct scan *scan);
+
+/* ---- the end */
+
+static void target_stop(struct target *target) {
+        smp_probe_free(target->probe);
+        target->probe = NULL;
+        smp_client_free(target->client);
+        target->client = NULL;
+}
+
+void scan_free(struct scan *scan) {
+        if (!scan)
+                return;
+        scan->driver->host->timer->cancel(scan->deadline);
+        scan->driver->host->timer->cancel(scan->step);
+        while (scan->targets) {
+                struct target *target = scan->targets;
+
+                scan->targets = target->next;
+                target_stop(target);
+                free(target);
+        }
+        while (scan->waiters) {
+                struct waiter *waiter = scan->waiters;
+
+                scan->waiters = waiter->next;
+                free(waiter);
+        }
+        free(scan);
+}
+
+/* The scan is gone before anybody hears of it, so a new one may begin from inside. */
+static void finish(struct scan *scan) {
+        struct waiter *waiters = scan->waiters;
+
+        scan->waiters = NULL;
+        scan->driver->scan = NULL;
+        scan_free(scan);
+        while (waiters) {
+                struct waiter *waiter = waiters;
+
+                waiters = waiter->next;
+                waiter->done(waiter->ctx);
+                free(waiter);
+        }
+}
+
+/* ---- one target */
+
+static void target_ended(struct target *target) {
+        target_stop(target);
+        target->scan->n_running--;
+        go_on_later(target->scan);
+}
+
+static void report(const struct target *target) {
+        const struct driver *driver = target->scan->driver;
+        const struct smp_probe_result *result = &target->result;
+        struct gw_facts facts = GW_FACTS_INIT;
+
+        facts.name = target->name[0] ? target->name : NULL;
+        facts.address = target->session.where;
+        facts.model = result->memfault_hardware[0] ? result->memfault_hardware : result->board[0] ? result->board : NULL;
+        driver->host->device->seen(driver->host, driver->transport->driver, target->key, &facts);
+}
+
+static void asked(void *ctx, int result, const struct gw_error *err) {
+        struct target *target = ctx;
+
+        (void) err;
+        /* A refusal is an answer, too: whoever speaks SMP is a device. */
+        if (result == 0 || smp_client_was_heard(target->client))
+                report(target);
+        target_ended(target);
+}
+
+static void opened(void *ctx) {
+        struct target *target = ctx;
+
+        if (smp_probe_start(target->client, QUESTIONS, &target->result, asked, target, &target->probe) < 0)
+                target_ended(target);
+}
+
+static void closed(void *ctx, const struct gw_error *why) {
+        struct target *target = ctx;
+
+        (void) why; /* busy, absent, not permitted: then it is not found */
+        if (target->client)
+                target_ended(target);
+}
+
+static const struct smp_client_handler client_handler = { .opened = opened, .closed = closed };
+
+static int target_open(struct target *target) {
+        const struct driver *driver = target->scan->driver;
+
+        if (driver->transport->serial)
+                return transport_serial_open_port(driver->host, target->where, &target->tuning, target->client, &target->session, NULL);
+        return transport_udp_open_address(driver->host, target->where, target->client, &target->session, NULL);
+}
+
+static void target_start(struct target *target) {
+        struct smp_client_options options = SMP_CLIENT_OPTIONS_INIT;
+
+        options.timeout_ms = ANSWER_TIMEOUT_MS;
+        options.resends = 1;
+        target->scan->n_running++;
+        if (smp_client_new(target->scan->driver->host, &options, &client_handler, target, &target->client) < 0 || target_open(target) < 0)
+                target_ended(target);
+}
+
+/* ---- all targets */
+
+static void go_on(void *ctx) {
+        struct scan *scan = ctx;
+
+        scan->step = NULL;
+        while (!scan->over && scan->next_target && scan->n_running < SCAN_AT_ONCE) {
+                struct target *target = scan->next_target;
+
+                scan->next_target = target->next;
+                target_start(target);
+        }
+        if (scan->over || (scan->n_running == 0 && !scan->next_target))
+                finish(scan);
+}
+
+/* From inside a client's callback nothing may be finished. */
+static void go_on_later(struct scan *scan) {
+        const struct gw_host *host = scan->driver->host;
+
+        if (!scan->step && host->timer->start(host, 0, go_on, scan, &scan->step) < 0)
+                scan->step = NULL; /* the deadline ends it */
+}
+
+static void deadline_passed(void *ctx) {
+        struct scan *scan = ctx;
+
+        scan->deadline = NULL;
+        scan->over = true;
+        go_on_later(scan);
+}
+
+static struct target *target_add(struct scan *scan, const char *key, const char *where) {
+        struct target *target;
+
+        if (scan->n_targets >= SCAN_TARGETS_MAX || driver_has_run(scan->driver, key))
+                return NULL;
+        for (target = scan->targets; target; target = target->next)
+                if (strcmp(target->where, where) == 0)
+                        return NULL;
+        target = calloc(1, sizeof *target);
+        if (!target)
+                return NULL;
+        target->scan = scan;
+        target->result = (struct smp_probe_result) SMP_PROBE_RESULT_INIT;
+        snprintf(target->key, sizeof target->key, "%s", key);
+        snprintf(target->where, sizeof target->where, "%s", where);
+        tuning_read(scan->driver->host, NULL, scan->driver->transport->serial, &target->tuning);
+        target->next = scan->targets;
+        scan->targets = target;
+        scan->n_targets++;
+        return target;
+}
+
+static void add_device(void *ctx, const struct gw_device *device) {
+        struct scan *scan = ctx;
+        const struct driver *driver = scan->driver;
+        const char *address = driver->host->device->address(device);
+        char path[TRANSPORT_PORT_MAX];
+        struct target *target = NULL;
+
+        if (!driver->transport->serial && address)
+                target = target_add(scan, driver->host->device->key(device), address);
+        else if (driver->transport->serial && transport_serial_find(driver->host, device, path, NULL) == 0)
+                target = target_add(scan, driver->host->device->key(device), path);
+        if (target)
+                tuning_read(driver->host, device, driver->transport->serial, &target->tuning);
+}
+
+/* Ports without a key can only be used by a device whose section names the path. */
+static void add_port(void *ctx, const struct gw_serial_port *port) {
+        struct target *target = port->key && port->key[0] ? target_add(ctx, port->key, port->path) : NULL;
+
+        if (target && port->product)
+                snprintf(target->name, sizeof target->name, "%s", port->product);
+}
+
+static int waiter_add(struct scan *scan, void (*done)(void *ctx), void *ctx) {
+        struct waiter *waiter = calloc(1, sizeof *waiter);
+
+        if (!waiter)
+                return -ENOMEM;
+        *waiter = (struct waiter){ .next = scan->waiters, .done = done, .ctx = ctx };
+        scan->waiters = waiter;
+        return 0;
+}
+
+static int scan_new(struct driver *driver, int64_t duration_ms, struct scan **ret_scan) {
+        const struct gw_host *host = driver->host;
+        struct scan *scan = calloc(1, sizeof *scan);
+        int r;
+
+        if (!scan)
+                return -ENOMEM;
+        scan->driver = driver;
+        r = host->timer->start(host, duration_ms, deadline_passed, scan, &scan->deadline);
+        if (r < 0) {
+                free(scan);
+                return r;
+        }
+        host->device->each(host, driver->transport->driver, add_device, scan);
+        if (driver->transport->serial)
+                host->link->serial_list(host, add_port, scan);
+        scan->next_target = scan->targets;
+        go_on_later(scan);
+        *ret_scan = scan;
+        return 0;
+}
+
+int scan_start(struct driver *driver, int64_t duration_ms, void (*done)(void *ctx), void *ctx, struct gw_error *err) {
+        int r = driver->scan ? 0 : scan_new(driver, duration_ms, &driver->scan);
+
+        if (r == 0)
+                r = waiter_add(driver->scan, done, ctx);
+        if (r < 0)
+                gw_error_set(err, "out-of-memory", "no memory for a scan");
+        return r;
+}

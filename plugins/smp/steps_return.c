@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * return: waits until the device answers again after a reset, up to a deadline that follows from what its bootloader has to
+ * exchange. verify: what the slots say then.
+ *
+ *     quiet -> open link -> ping -> state
+ *       ^------ back-off -----'        | still as before the reset: perhaps it has not reset yet, ask again for a while
+ */
+
+#include "steps.h"
+
+#define RETRY_FIRST_MS 250
+#define RETRY_MAX_MS 3000
+#define PING_TIMEOUT_MS 1000u
+#define UNCHANGED_GRACE_MS 5000 /* a device may take so long from its answer to the reset itself */
+
+static void try_again(struct smp_run *run);
+
+/* ---- return */
+
+/* Bytes that the bootloader moves at most. */
+static uint64_t exchange_bytes(const struct smp_run *run) {
+        const struct choice_question question = run_question(run);
+        uint64_t bytes = 0;
+
+        for (size_t i = 0; i < run->choice.n_images; i++) {
+                const struct gw_part *part = run_wanted(run, &run->choice.images[i])->part;
+                uint32_t slot_bytes = choice_slot_bytes(&question, run->choice.images[i].image);
+
+                bytes += slot_bytes ? slot_bytes : part ? part->size : 0;
+        }
+        return bytes;
+}
+
+static void gave_up(struct smp_run *run) {
+        struct verdict_silence silence = {
+                .where = VERDICT_SILENCE_AFTER_RESET, .reverts = run_reverts(run) && !run->way.permanent,
+                .waited_ms = run_now_ms(run) - run->away_since_ms,
+        };
+        struct gw_error err = { 0 };
+
+        if (run->canceling) {
+                run_note(run, "canceled: the device did not return, so it could not be reset once more");
+                run_stopped(run);
+                return;
+        }
+        if (run->notes.phase == BLOB_READY && run->notes.family == VERDICT_FAMILY_RECOVERY) {
+                run_note(run, "the application does not speak SMP, or does not run: nothing proves the update");
+                run_done(run, GW_RESULT_SENT_UNPROVEN, GW_PROOF_NONE);
+                return;
+        }
+        if (run->notes.seen_on_trial)
+                gw_error_set(&err, "trial-no-answer", "the new firmware answered, then stopped answering for %lld s",
+                             (long long) (silence.waited_ms / 1000));
+        else
+                verdict_silence(&silence, &err);
+        run_fail(run, &err);
+}
+
+static void retry_later(struct smp_run *run) {
+        int64_t left_ms = run->return_deadline_ms - run_now_ms(run);
+
+        if (left_ms <= 0) {
+                gave_up(run);
+                return;
+        }
+        run_timer(run, run->retry_ms < left_ms ? run->retry_ms : left_ms, try_again);
+        run->retry_ms = run->retry_ms * 3 / 2 < RETRY_MAX_MS ? run->retry_ms * 3 / 2 : RETRY_MAX_MS;
+}
+
+/* Nothing changed: the reset may not have happened yet. */
+static bool is_unchanged(const struct smp_run *run) {
+        if (run->notes.phase == BLOB_CLEARING)
+                return run->choice.next == CHOICE_NEXT_CLEAR;
+        if (run->notes.phase != BLOB_READY)
+                return false;
+        if (run->family == VERDICT_FAMILY_RECOVERY)
+                return !verdict_any_active(run->state.images, run->state.n_images);
+        return run->choice.next == CHOICE_NEXT_RESET;
+}
+
+static void returned(struct smp_run *run) {
+        if (run->canceling) {
+                if (run->choice.next == CHOICE_NEXT_VERIFY)
+                        run_go_back(run);
+                else
+                        run_stopped(run);
+                return;
+        }
+        if (run->notes.phase == BLOB_READY)
+                run->notes.phase = BLOB_RETURNED;
+        run_learned_images(run);
+        run_keep_notes(run);
+        run_next(run);
+}
+
+static void looked(struct smp_run *run, const struct smp_answer *failed) {
+        const struct smp_refusal answer = { SMP_GROUP_IMAGE, SMP_IMAGE_STATE, SMP_OP_READ, failed ? failed->status : (struct smp_status){ 0 } };
+        struct refusal refusal = run_refusal(run, &answer, 0);
+        struct gw_error err = { 0 };
+
+        if (failed && failed->result == -EREMOTEIO)
+                run_answer_failed(run, failed, &refusal);
+        else if (failed)
+                retry_later(run);
+        else if (run_judge(run, &err) < 0)
+                run_fail(run, &err);
+        else if (is_unchanged(run) && run_now_ms(run) - run->away_since_ms < run->tuning.quiet_after_reset_ms + UNCHANGED_GRACE_MS)
+                retry_later(run);
+        else
+                returned(run);
+}
+
+static void probed(void *ctx, int result, const struct gw_error *err) {
+        struct smp_run *run = ctx;
+
+        (void) err;
+        smp_probe_free(run->probe);
+        run->probe = NULL;
+        if (result < 0)
+                retry_later(run);
+        else
+                run_look(run, looked);
+}
+
+/* Any answer, also a refusal, is a sign of life. After a crash of the daemon the device may not have been asked yet what it is. */
+static void pinged(struct smp_run *run, const struct smp_answer *failed) {
+        if (failed && failed->result != -EREMOTEIO && failed->result != -EBADMSG)
+                retry_later(run);
+        else if (run->probed.asked)
+                run_look(run, looked);
+        else if (smp_probe_start(run->client, SMP_PROBE_UPDATE, &run->probed, probed, run, &run->probe) < 0)
+                retry_later(run);
+}
+
+static void opened(struct smp_run *run, int result, const struct gw_error *err) {
+        (void) err; /* a port that is absent or busy now may be there in a moment */
+        if (result < 0)
+                retry_later(run);
+        else
+                run_ping(run, PING_TIMEOUT_MS, pinged);
+}
+
+static void try_again(struct smp_run *run) {
+        if (run_now_ms(run) >= run->return_deadline_ms)
+                gave_up(run);
+        else if (run->link_open)
+                run_ping(run, PING_TIMEOUT_MS, pinged);
+        else
+                run_link_open(run, opened);
+}
+
+int step_return_enter(void *ctx, struct gw_error *err) {
+        struct smp_run *run = ctx;
+        int64_t quiet_ms = run->away_since_ms ? run->tuning.quiet_after_reset_ms : 0;
+
+        (void) err;
+        run_begin(run);
+        run->is_protected = true;
+        if (!run->away_since_ms) /* after a crash of the daemon nobody knows since when */
+                run->away_since_ms = run_now_ms(run);
+        run->return_deadline_ms = run_now_ms(run) +
+                choice_return_ms(exchange_bytes(run), run->tuning.return_timeout_ms, run->tuning.return_factor_percent);
+        run->retry_ms = RETRY_FIRST_MS;
+        run_timer(run, quiet_ms, try_again);
+        return 0;
+}
+
+/* ---- verify */
+
+int steps_verdicts(struct smp_run *run, enum verdict_outcome outcomes[GW_PARTS_MAX], bool *ret_on_trial) {
+        int failed = -1;
+
+        for (size_t i = 0; i < run->choice.n_images; i++) {
+                const struct gw_wanted *wanted = run_wanted(run, &run->choice.images[i]);
+                const struct verdict_question question = {
+                        .family = run->notes.family, .image = wanted->image, .hash = wanted->hash, .hash_size = wanted->hash_size,
+                        .before = run->notes.before, .n_before = run->notes.n_before, .after = run->state.images, .n_after = run->state.n_images,
+                        .seen_on_trial = run->notes.seen_on_trial, .n_resets = run->notes.n_resets,
+                };
+
+                outcomes[i] = verdict_after_reset(&question);
+                if (verdict_failed(outcomes[i]) && failed < 0)
+                        failed = (int) i;
+                if (ret_on_trial && outcomes[i] == VERDICT_ON_TRIAL)
+                        *ret_on_trial = true;
+        }
+        return failed;
+}
+
+void steps_fail_by_verdict(struct smp_run *run, enum verdict_outcome outcome, size_t index) {
+        const struct verdict_question question = { .image = run->choice.images[index].image };
+        struct gw_error err = { 0 };
+
+        verdict_explain(outcome, &question, &err);
+        run_target(run, &run->choice.images[index], GW_TARGET_FAILED, GW_PROOF_NONE, &err, -1);
+        run_fail(run, &err);
+}
+
+static void reset_once_more(struct smp_run *run) {
+        run->notes.n_resets++;
+        run->notes.phase = BLOB_READY;
+        run_keep_notes(run);
+        run_jump(run, "reset");
+}
+
+static bool version_of_first_is(const struct smp_run *run, const struct gw_wanted *wanted) {
+        bool known;
+
+        for (size_t i = 0; i < run->state.n_images; i++)
+                if (run->state.images[i].image == wanted->image && run->state.images[i].slot == 0)
+                        return choice_version_compare(run->state.images[i].version, wanted->version, &known) == 0 && known;
+        return false;
+}
+
+/* The one slot was written by the bootloader: what does whoever answers now say? */
+static void verify_recovery(struct smp_run *run) {
+        const struct gw_wanted *wanted = run_wanted(run, &run->choice.images[0]);
+        const struct gw_image *running = verdict_running(run->state.images, run->state.n_images, wanted->image, false);
+        struct gw_error err = { 0 };
+
+        if (running && verdict_hash_is(running, wanted->hash, wanted->hash_size)) {
+                run_done(run, GW_RESULT_UPDATED, running->flags & GW_IMAGE_CONFIRMED ? GW_PROOF_HASH_ACTIVE_CONFIRMED : GW_PROOF_HASH_ACTIVE);
+        } else if (verdict_find(run->state.images, run->state.n_images, wanted->image, wanted->hash, wanted->hash_size) ||
+                   version_of_first_is(run, wanted)) {
+                run_done(run, GW_RESULT_UPDATED, GW_PROOF_VERSION_READ);
+        } else if (run->state.n_images == 0) {
+                run_note(run, "the bootloader lists no image: nothing proves the update");
+                run_done(run, GW_RESULT_SENT_UNPROVEN, GW_PROOF_NONE);
+        } else {
+                gw_error_set(&err, "verify-failed", "expected version %s in the slot, read %s", wanted->version, run->state.images[0].version);
+                run_fail(run, &err);
+        }
+}
+
+static void verify_cleared(struct smp_run *run) {
+        if (run->choice.next == CHOICE_NEXT_CLEAR) {
+                steps_clear(run);
+                return;
+        }
+        run->notes.phase = BLOB_BEFORE;
+        steps_follow_choice(run);
+}
+
+static void on_trial(struct smp_run *run) {
+        run->notes.seen_on_trial = true;
+        run_keep_notes(run);
+        if (run->way.mode == GW_MODE_TEST_ONLY)
+                run_done(run, GW_RESULT_ON_TRIAL, GW_PROOF_HASH_ACTIVE);
+        else if (run->way.mode == GW_MODE_TEST_AND_CONFIRM)
+                run_next(run);
+        else
+                run_jump(run, "confirm");
+}
+
+static void judge_return(struct smp_run *run) {
+        enum verdict_outcome outcomes[GW_PARTS_MAX];
+        bool trial = false;
+        int failed = steps_verdicts(run, outcomes, &trial);
+        bool may_repeat = failed >= 0 && run->notes.n_resets < BLOB_RESETS_MAX &&
+                (outcomes[failed] == VERDICT_IN_RECOVERY || (outcomes[failed] == VERDICT_SWAP_REFUSED && run->reset_unheard));
+
+        if (may_repeat)
+                reset_once_more(run); /* the bootloader caught a question of ours and stayed, or nobody heard the reset */
+        else if (failed >= 0)
+                steps_fail_by_verdict(run, outcomes[failed], (size_t) failed);
+        else if (trial)
+                on_trial(run);
+        else
+                steps_finish(run, outcomes);
+}
+
+int step_verify_enter(void *ctx, struct gw_error *err) {
+        struct smp_run *run = ctx;
+
+        (void) err;
+        run_begin(run);
+        run->is_protected = true;
+        if (run->notes.phase == BLOB_CLEARING)
+                verify_cleared(run);
+        else if (run->notes.family == VERDICT_FAMILY_RECOVERY)
+                verify_recovery(run);
+        else
+                judge_return(run);
+        return 0;
+}
