@@ -207,7 +207,7 @@ static int reload(void *ctx, struct json **ret_result, struct config_errors *mis
                 r = take_settings(daemon, settings, result, mistakes, err);
         if (r < 0) {
                 settings_free(settings);
-                gw_error_set(err, "invalid-configuration", "the configuration has mistakes; the old one stays in force");
+                gw_error_set(err, "config-invalid", "the configuration has mistakes; the old one stays in force");
                 return r;
         }
         r = fleet_read_adoption_list(daemon->fleet, mistakes);
@@ -466,7 +466,7 @@ static int exit_code_of(const struct gw_error *err) {
         for (size_t i = 0; i < ARRAY_SIZE(unavailable); i++)
                 if (strcmp(err->name, unavailable[i]) == 0)
                         return DAEMON_EXIT_UNAVAILABLE;
-        return strcmp(err->name, "invalid-configuration") == 0 ? DAEMON_EXIT_CONFIG : DAEMON_EXIT_FAILED;
+        return strcmp(err->name, "config-invalid") == 0 ? DAEMON_EXIT_CONFIG : DAEMON_EXIT_FAILED;
 }
 
 int daemon_run(const char *config_file) {

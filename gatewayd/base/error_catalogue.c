@@ -5,13 +5,13 @@
 
 #include "base/cleanup.h"
 
-static const struct error_info catalogue[] = {
-#define GW_ERROR(name_, class_, meaning_, advice_) {.name = name_, .class = ERROR_CLASS_##class_, .meaning = meaning_, .advice = advice_},
+static const struct gw_error_info catalogue[] = {
+#define GW_ERROR(name_, class_, meaning_, advice_) {.name = name_, .class_ = GW_ERROR_##class_, .meaning = meaning_, .advice = advice_},
 #include "base/error_catalogue.def"
 #undef GW_ERROR
 };
 
-const struct error_info *error_catalogue_find(const char *name) {
+const struct gw_error_info *error_catalogue_find(const char *name) {
         for (size_t i = 0; i < ARRAY_SIZE(catalogue); i++)
                 if (strcmp(catalogue[i].name, name) == 0)
                         return &catalogue[i];
@@ -22,17 +22,17 @@ size_t error_catalogue_count(void) {
         return ARRAY_SIZE(catalogue);
 }
 
-const struct error_info *error_catalogue_at(size_t index) {
+const struct gw_error_info *error_catalogue_at(size_t index) {
         return index < ARRAY_SIZE(catalogue) ? &catalogue[index] : NULL;
 }
 
-const char *error_class_name(enum error_class class) {
-        switch (class) {
-        case ERROR_CLASS_RETRY:
+const char *error_class_name(enum gw_error_class class_) {
+        switch (class_) {
+        case GW_ERROR_RETRY:
                 return "retry";
-        case ERROR_CLASS_TERMINAL:
+        case GW_ERROR_TERMINAL:
                 return "terminal";
-        case ERROR_CLASS_WAIT:
+        case GW_ERROR_WAIT:
                 return "wait";
         }
         return "terminal";

@@ -20,7 +20,7 @@
 static void test_every_entry(void **state) {
         (void) state;
         for (size_t i = 0; i < error_catalogue_count(); i++) {
-                const struct error_info *info = error_catalogue_at(i);
+                const struct gw_error_info *info = error_catalogue_at(i);
 
                 if (!str_is_error_name(info->name) || strlen(info->name) >= sizeof(((struct gw_error *) 0)->name))
                         fail_msg("%s is no name", info->name);
@@ -36,26 +36,26 @@ static void test_every_entry(void **state) {
 static void test_classes(void **state) {
         static const struct {
                 const char *name;
-                enum error_class class;
+                enum gw_error_class class_;
         } rows[] = {
-                {"not-seen", ERROR_CLASS_WAIT},
-                {"disk-full", ERROR_CLASS_WAIT},
-                {"clock-not-credible", ERROR_CLASS_WAIT},
-                {"digest-mismatch", ERROR_CLASS_TERMINAL},
-                {"artifact-not-found", ERROR_CLASS_TERMINAL},
-                {"download-timeout", ERROR_CLASS_RETRY},
-                {"link-lost", ERROR_CLASS_RETRY},
-                {"incompatible", ERROR_CLASS_TERMINAL},
+                {"not-seen", GW_ERROR_WAIT},
+                {"disk-full", GW_ERROR_WAIT},
+                {"clock-not-credible", GW_ERROR_WAIT},
+                {"digest-mismatch", GW_ERROR_TERMINAL},
+                {"artifact-not-found", GW_ERROR_TERMINAL},
+                {"download-timeout", GW_ERROR_RETRY},
+                {"link-lost", GW_ERROR_RETRY},
+                {"incompatible", GW_ERROR_TERMINAL},
         };
 
         (void) state;
         for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-                const struct error_info *info = error_catalogue_find(rows[i].name);
+                const struct gw_error_info *info = error_catalogue_find(rows[i].name);
 
                 assert_non_null(info);
-                assert_int_equal(info->class, rows[i].class);
+                assert_int_equal(info->class_, rows[i].class_);
         }
-        assert_string_equal(error_class_name(ERROR_CLASS_RETRY), "retry");
+        assert_string_equal(error_class_name(GW_ERROR_RETRY), "retry");
 }
 
 /* docs/ERRORS.md, whole. */
@@ -71,7 +71,7 @@ static void write_manual(struct strbuf *text) {
                             "(This file is made of `gatewayd/base/error_catalogue.def` by `error_catalogue_test --print`.)\n");
 #define GW_ERROR_SECTION(title) strbuf_append(text, "\n## " title "\n\n| name | class | meaning | what to do |\n|---|---|---|---|\n");
 #define GW_ERROR(name, class, meaning, advice)                                                                                             \
-        strbuf_appendf(text, "| `%s` | %s | %s | %s |\n", name, error_class_name(ERROR_CLASS_##class), meaning, advice);
+        strbuf_appendf(text, "| `%s` | %s | %s | %s |\n", name, error_class_name(GW_ERROR_##class), meaning, advice);
 #include "base/error_catalogue.def"
 #undef GW_ERROR
 }
@@ -99,7 +99,7 @@ static void test_manual_is_current(void **state) {
 static void test_entries_fit_the_table(void **state) {
         (void) state;
         for (size_t i = 0; i < error_catalogue_count(); i++) {
-                const struct error_info *info = error_catalogue_at(i);
+                const struct gw_error_info *info = error_catalogue_at(i);
 
                 assert_null(strpbrk(info->meaning, "|\n"));
                 assert_null(strpbrk(info->advice, "|\n"));

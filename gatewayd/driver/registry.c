@@ -178,25 +178,17 @@ void driver_registry_stop(struct driver_registry *registry) {
         }
 }
 
-const struct gw_error_info *driver_registry_error(const struct driver_registry *registry, const char *name, struct gw_error_info *scratch) {
-        const struct error_info *info = error_catalogue_find(name);
-        if (info) {
-                *scratch = (struct gw_error_info){ .name = info->name,
-                                                   .class_ = (enum gw_error_class) info->class,
-                                                   .meaning = info->meaning,
-                                                   .advice = info->advice };
-                return scratch;
-        }
-        for (size_t i = 0; i < registry->n_errors; i++)
+const struct gw_error_info *driver_registry_error(const struct driver_registry *registry, const char *name) {
+        const struct gw_error_info *info = error_catalogue_find(name);
+        for (size_t i = 0; !info && i < registry->n_errors; i++)
                 for (const struct gw_error_info *row = registry->errors[i]; row->name; row++)
                         if (strcmp(row->name, name) == 0)
                                 return row;
-        return NULL;
+        return info;
 }
 
 enum gw_error_class driver_registry_error_class(const struct driver_registry *registry, const char *name) {
-        struct gw_error_info scratch;
-        const struct gw_error_info *info = driver_registry_error(registry, name, &scratch);
+        const struct gw_error_info *info = driver_registry_error(registry, name);
         return info ? info->class_ : GW_ERROR_TERMINAL;
 }
 

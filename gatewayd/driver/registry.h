@@ -36,7 +36,7 @@ void driver_registry_start(struct driver_registry *registry, void (*failed)(void
 void driver_registry_stop(struct driver_registry *registry);
 
 /* The class, meaning and advice of a name: of the catalogue, else of a plugin; NULL when nobody knows it. */
-const struct gw_error_info *driver_registry_error(const struct driver_registry *registry, const char *name, struct gw_error_info *scratch);
+const struct gw_error_info *driver_registry_error(const struct driver_registry *registry, const char *name);
 /* Unknown names are terminal. */
 enum gw_error_class driver_registry_error_class(const struct driver_registry *registry, const char *name);
 

@@ -23,8 +23,7 @@ static void set_digest(struct json *json, const char *key, const uint8_t digest[
 }
 
 static void set_error(const struct update *update, struct json *json, const char *name, const char *text) {
-        struct gw_error_info scratch;
-        const struct gw_error_info *info = driver_registry_error(update->options.registry, name, &scratch);
+        const struct gw_error_info *info = driver_registry_error(update->options.registry, name);
         struct json *error = json_set_new_object(json, "error");
         json_set_string(error, "name", name);
         json_set_string(error, "text", text ? text : "");
@@ -289,16 +288,15 @@ int update_campaign_get(struct update *update, const char *id, int64_t revision,
 /* --- the report --- */
 
 static struct json *failure_of(const struct update *update, struct json *failures, const char *name) {
-        struct gw_error_info scratch;
         const struct gw_error_info *info;
         struct json *row;
         JSON_FOREACH_ITEM(i, known, failures)
                 if (str_equal(json_member_text(known, "name"), name))
                         return known;
         row = json_append_new_object(failures);
-        info = driver_registry_error(update->options.registry, name, &scratch);
+        info = driver_registry_error(update->options.registry, name);
         json_set_string(row, "name", name);
-        json_set_string(row, "class", info ? error_class_name((enum error_class) info->class_) : "terminal");
+        json_set_string(row, "class", info ? error_class_name(info->class_) : "terminal");
         json_set_string(row, "meaning", info ? info->meaning : "");
         json_set_string(row, "advice", info ? info->advice : "");
         json_set_int(row, "count", 0);

@@ -205,7 +205,7 @@ static int compare_known(struct offer *offer, struct gw_error *err) {
         if (r < 0)
                 return r;
         if (known->row.revision > row->revision) {
-                gw_error_set(err, "campaign-revision-old", "revision %" PRId64 " of %s is known already", known->row.revision, row->id);
+                gw_error_set(err, "revision-lower", "revision %" PRId64 " of %s is known already", known->row.revision, row->id);
                 r = -EPERM;
         } else if (memcmp(known->row.digest, row->digest, DIGEST_SIZE) != 0) {
                 gw_error_set(err, "campaign-conflict", "another document was accepted as %s revision %" PRId64, row->id, row->revision);
@@ -241,7 +241,7 @@ static int make_campaign(struct offer *offer, const struct json *json, struct js
         defaults.trial_checks = (uint32_t) settings->policy.trial_checks;
         r = campaign_document_read(json, "params.document", &options, &document, mistakes);
         if (r < 0) {
-                gw_error_set(err, "invalid-document", "the campaign document has %zu mistakes", json_errors_count(mistakes));
+                gw_error_set(err, "document-invalid", "the campaign document has %zu mistakes", json_errors_count(mistakes));
                 return r;
         }
         r = json_write(json, &text, NULL);

@@ -42,8 +42,7 @@ static void visit_learned(void *ctx, struct gw_run *run, const struct gw_facts *
 }
 
 static int add_error(struct visit *visit, struct json *result, const struct gw_error *err) {
-        struct gw_error_info scratch;
-        const struct gw_error_info *info = driver_registry_error(visit->update->options.registry, err->name, &scratch);
+        const struct gw_error_info *info = driver_registry_error(visit->update->options.registry, err->name);
         struct json *error = json_set_new_object(result, "error");
         if (!error)
                 return -ENOMEM;

@@ -19,7 +19,8 @@ static size_t replay_file(const char *path) {
                 perror(path);
                 exit(1);
         }
-        data = malloc((size_t) status.st_size + 1);
+        /* Not a byte more, so that what reads over the end is noticed. */
+        data = malloc(status.st_size > 0 ? (size_t) status.st_size : 1);
         if (!data)
                 exit(1);
         n_read = fread(data, 1, (size_t) status.st_size, file);
