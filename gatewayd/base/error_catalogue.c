@@ -6,7 +6,7 @@
 #include "base/cleanup.h"
 
 static const struct gw_error_info catalogue[] = {
-#define GW_ERROR(name_, class_, meaning_, advice_) {.name = name_, .class_ = GW_ERROR_##class_, .meaning = meaning_, .advice = advice_},
+#define GW_ERROR(name_, kind_, meaning_, advice_) {.name = name_, .class_ = GW_ERROR_##kind_, .meaning = meaning_, .advice = advice_},
 #include "base/error_catalogue.def"
 #undef GW_ERROR
 };
