@@ -11,9 +11,10 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-        static const char pem[] = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAA6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg=\n-----END PUBLIC KEY-----\n";
-        const struct gw_public_key key = { "key", pem, sizeof pem - 1 };
-        const struct gw_format_options options = { .size = sizeof options, .public_keys = &key, .n_public_keys = 1 };
+        static const char pem[] =
+                "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAA6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg=\n-----END PUBLIC KEY-----\n";
+        const struct gw_public_key key = {"key", pem, sizeof pem - 1};
+        const struct gw_format_options options = {.size = sizeof options, .public_keys = &key, .n_public_keys = 1};
         struct gw_package package;
         struct gw_error err = {};
         int fd = memfd_create("fuzz", MFD_CLOEXEC);

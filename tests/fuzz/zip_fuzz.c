@@ -19,7 +19,7 @@ static int scratch_open(void *ctx) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-        const struct gw_format_options options = { .size = sizeof options, .scratch_open = scratch_open, .unpacked_max = UNPACKED_MAX };
+        const struct gw_format_options options = {.size = sizeof options, .scratch_open = scratch_open, .unpacked_max = UNPACKED_MAX};
         struct gw_package package;
         struct gw_error err = {};
         int fd = memfd_create("fuzz", MFD_CLOEXEC);

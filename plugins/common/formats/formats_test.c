@@ -20,7 +20,7 @@
 static void refused(const void *bytes, size_t size, const char *format_name, const char *name, const char *words) {
         _cleanup_close_ int fd = test_file_make(bytes, size);
         const struct gw_format *format = NULL;
-        struct gw_package package = { .n_parts = 88 };
+        struct gw_package package = {.n_parts = 88};
         struct gw_error err = {};
         assert_int_equal(formats_find(fd, size, &format, NULL), 0);
         if (format_name)
@@ -39,44 +39,49 @@ static void refused_zip(const char *const *names, const char *manifest, const ch
         size_t n = 0, size;
         uint8_t *bytes;
         if (manifest)
-                entries[n++] = (struct test_entry){ .name = "manifest.json", .data = manifest, .size = strlen(manifest), .deflated = true };
+                entries[n++] = (struct test_entry){.name = "manifest.json", .data = manifest, .size = strlen(manifest), .deflated = true};
         for (; *names; names++)
-                entries[n++] = (struct test_entry){ .name = *names, .data = "x", .size = 1 };
+                entries[n++] = (struct test_entry){.name = *names, .data = "x", .size = 1};
         bytes = test_zip_make(entries, n, &size);
         refused(bytes, size, format_name, name, words);
         free(bytes);
 }
 
-#define NAMES(...) ((const char *const[]){ __VA_ARGS__, NULL })
+#define NAMES(...) ((const char *const[]){__VA_ARGS__, NULL})
 #define NO_DRIVER "format-recognised-no-driver"
 
 static void other_firmware_archives_are_named(void **state) {
         (void) state;
-        refused_zip(NAMES("a.bin", "a.dat"), "{\"manifest\":{\"application\":{\"bin_file\":\"a.bin\",\"dat_file\":\"a.dat\"}}}", "nordic-secure-dfu",
-                    NO_DRIVER, "Secure DFU");
+        refused_zip(NAMES("a.bin", "a.dat"), "{\"manifest\":{\"application\":{\"bin_file\":\"a.bin\",\"dat_file\":\"a.dat\"}}}",
+                    "nordic-secure-dfu", NO_DRIVER, "Secure DFU");
         refused_zip(NAMES("sb.bin", "sb.dat"),
-                    "{\"manifest\":{\"softdevice_bootloader\":{\"bin_file\":\"sb.bin\",\"dat_file\":\"sb.dat\",\"info_read_only_metadata\":{\"bl_size\":1,\"sd_size\":2}}}}",
+                    "{\"manifest\":{\"softdevice_bootloader\":{\"bin_file\":\"sb.bin\",\"dat_file\":\"sb.dat\",\"info_read_only_metadata\":"
+                    "{\"bl_size\":1,\"sd_size\":2}}}}",
                     "nordic-secure-dfu", NO_DRIVER, "Secure DFU");
         refused_zip(NAMES("a.bin", "a.dat"),
-                    "{\"manifest\":{\"application\":{\"bin_file\":\"a.bin\",\"dat_file\":\"a.dat\",\"init_packet_data\":{\"application_version\":1}},\"dfu_version\":0.5}}",
+                    "{\"manifest\":{\"application\":{\"bin_file\":\"a.bin\",\"dat_file\":\"a.dat\",\"init_packet_data\":{\"application_"
+                    "version\":1}},\"dfu_version\":0.5}}",
                     "nordic-legacy-dfu", NO_DRIVER, "legacy DFU");
         refused_zip(NAMES("application.bin", "application.dat"), NULL, "nordic-legacy-dfu", NO_DRIVER, "legacy DFU");
         refused_zip(NAMES("x.bin", "x.dat"),
-                    "{\"manifest\":{\"application\":{\"bin_file\":\"x.bin\",\"dat_file\":\"x.dat\",\"init_packet_data\":{\"company_id\":89}},\"dfu_version\":0.8}}",
+                    "{\"manifest\":{\"application\":{\"bin_file\":\"x.bin\",\"dat_file\":\"x.dat\",\"init_packet_data\":{\"company_id\":89}"
+                    "},\"dfu_version\":0.8}}",
                     "nordic-mesh-dfu", NO_DRIVER, "mesh DFU");
-        refused_zip(NAMES("s0.bin", "s1.bin"), "{\"files\":[{\"type\":\"mcuboot\",\"file\":\"s0.bin\"},{\"type\":\"mcuboot\",\"file\":\"s1.bin\"}]}",
+        refused_zip(NAMES("s0.bin", "s1.bin"),
+                    "{\"files\":[{\"type\":\"mcuboot\",\"file\":\"s0.bin\"},{\"type\":\"mcuboot\",\"file\":\"s1.bin\"}]}",
                     "ncs-bootloader-zip", NO_DRIVER, "dfu_mcuboot.zip");
-        refused_zip(NAMES("root.suit"), "{\"files\":[{\"type\":\"suit-envelope\",\"file\":\"root.suit\"}]}", "ncs-suit-zip", NO_DRIVER, "SUIT");
+        refused_zip(NAMES("root.suit"), "{\"files\":[{\"type\":\"suit-envelope\",\"file\":\"root.suit\"}]}", "ncs-suit-zip", NO_DRIVER,
+                    "SUIT");
 }
 
 /* Handed to an application updater by mistake again and again: it must never get that far. */
 static void modem_firmware_is_never_an_application(void **state) {
         (void) state;
-        refused_zip(NAMES("12345ab.ipc_dfu.signed_1.2.3.ihex", "firmware.update.image.segments.0.hex", "firmware.update.image.digest.txt"), NULL,
-                    "nrf91-modem", "modem-firmware-file", "modem");
+        refused_zip(NAMES("12345ab.ipc_dfu.signed_1.2.3.ihex", "firmware.update.image.segments.0.hex", "firmware.update.image.digest.txt"),
+                    NULL, "nrf91-modem", "modem-firmware-file", "modem");
         refused_zip(NAMES("mfw_nrf9160_update_from_1.3.0_to_1.3.1.bin"), NULL, "nrf91-modem", "modem-firmware-file", "modem");
-        refused_zip(NAMES("firmware.update.image.segments.0.hex", "a.bin"), "{\"files\":[{\"file\":\"a.bin\"}]}", "nrf91-modem", "modem-firmware-file",
-                    "modem");
+        refused_zip(NAMES("firmware.update.image.segments.0.hex", "a.bin"), "{\"files\":[{\"file\":\"a.bin\"}]}", "nrf91-modem",
+                    "modem-firmware-file", "modem");
 }
 
 static void other_archives_say_what_is_missing(void **state) {
@@ -105,7 +110,9 @@ static void files_are_known_by_their_first_bytes(void **state) {
         head("\xd8\x6b\xa2\x02", 4, "suit", NO_DRIVER, "SUIT");
         head("hsqs", 4, "rauc", NO_DRIVER, "RAUC");
         head("\x1f\x8b\x08\0", 4, "compressed", NO_DRIVER, "unpack it");
-        head("\xfd" "7zXZ\0", 6, "compressed", NO_DRIVER, "unpack it");
+        head("\xfd"
+             "7zXZ\0",
+             6, "compressed", NO_DRIVER, "unpack it");
         head("\x28\xb5\x2f\xfd", 4, "compressed", NO_DRIVER, "unpack it");
         memcpy(tar + 257, "ustar", 5);
         refused(tar, sizeof tar, "mender", NO_DRIVER, "Mender");
@@ -116,8 +123,8 @@ static void files_are_known_by_their_first_bytes(void **state) {
 }
 
 static void binaries_that_nobody_signed(void **state) {
-        static const uint8_t vectors[] = { 0x00, 0x20, 0x00, 0x20, 0x65, 0x0d, 0x02, 0x00, 0x11, 0x0e, 0x02, 0x00, 0x13, 0x0e, 0x02, 0x00 };
-        static const size_t rooms[] = { 0, 0x20, 0x200, 0x800 };
+        static const uint8_t vectors[] = {0x00, 0x20, 0x00, 0x20, 0x65, 0x0d, 0x02, 0x00, 0x11, 0x0e, 0x02, 0x00, 0x13, 0x0e, 0x02, 0x00};
+        static const size_t rooms[] = {0, 0x20, 0x200, 0x800};
         (void) state;
         for (size_t i = 0; i < ARRAY_SIZE(rooms); i++) {
                 uint8_t file[5000] = {};
@@ -140,8 +147,8 @@ static void an_image_and_a_package_are_read(void **state) {
         _cleanup_free_ uint8_t *bytes = test_file_load("tests/data/mcuboot/vector-ed25519.bin", &size), *zip = NULL;
         _cleanup_close_ int image_fd = test_file_make(bytes, size), zip_fd = -1;
         static const char manifest[] = "{\"files\":[{\"file\":\"a.bin\",\"board\":\"acme,r2\"}]}";
-        const struct test_entry entries[] = { { .name = "manifest.json", .data = manifest, .size = sizeof manifest - 1 },
-                                              { .name = "a.bin", .data = bytes, .size = size } };
+        const struct test_entry entries[] = {{.name = "manifest.json", .data = manifest, .size = sizeof manifest - 1},
+                                             {.name = "a.bin", .data = bytes, .size = size}};
         struct gw_package package;
         (void) state;
         assert_int_equal(formats_read(image_fd, size, NULL, &package, NULL), 0);
@@ -174,11 +181,40 @@ static void a_table_that_can_be_registered(void **state) {
 /* Every name that the readers of this folder and of those below use. */
 static void every_name_is_in_the_catalogue(void **state) {
         static const char *const names[] = {
-                "not-mcuboot", "image-truncated", "image-malformed", "image-hash-missing", "image-hash-mismatch", "image-signature-missing",
-                "image-signature-invalid", "image-key-unknown", "image-key-invalid", "image-trailing-data", "image-encrypted-key-missing",
-                "image-dependency-unmet", "image-padded", "file-too-large", "file-unreadable", "out-of-memory", "disk-full", "disk-error", "zip-invalid",
-                "zip-bomb", "zip-path", "zip-too-many-entries", "zip-entry-missing", "zip-entry-duplicate", "zip-entry-special", "zip-encrypted",
-                "manifest-missing", "manifest-invalid", "part-duplicate", "part-size-mismatch", "format-unknown", NO_DRIVER, "modem-firmware-file",
+                "not-mcuboot",
+                "image-truncated",
+                "image-malformed",
+                "image-hash-missing",
+                "image-hash-mismatch",
+                "image-signature-missing",
+                "image-signature-invalid",
+                "image-signature-not-checkable",
+                "image-key-unknown",
+                "image-key-invalid",
+                "image-trailing-data",
+                "image-encrypted-key-missing",
+                "image-dependency-unmet",
+                "image-padded",
+                "file-too-large",
+                "file-unreadable",
+                "out-of-memory",
+                "disk-full",
+                "disk-error",
+                "zip-invalid",
+                "zip-bomb",
+                "zip-path",
+                "zip-too-many-entries",
+                "zip-entry-missing",
+                "zip-entry-duplicate",
+                "zip-entry-special",
+                "zip-encrypted",
+                "manifest-missing",
+                "manifest-invalid",
+                "part-duplicate",
+                "part-size-mismatch",
+                "format-unknown",
+                NO_DRIVER,
+                "modem-firmware-file",
         };
         (void) state;
         for (size_t i = 0; i < ARRAY_SIZE(names); i++)
@@ -188,10 +224,10 @@ static void every_name_is_in_the_catalogue(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(other_firmware_archives_are_named),    cmocka_unit_test(modem_firmware_is_never_an_application),
-                cmocka_unit_test(other_archives_say_what_is_missing),   cmocka_unit_test(files_are_known_by_their_first_bytes),
-                cmocka_unit_test(binaries_that_nobody_signed),          cmocka_unit_test(files_that_are_nothing),
-                cmocka_unit_test(an_image_and_a_package_are_read),      cmocka_unit_test(a_table_that_can_be_registered),
+                cmocka_unit_test(other_firmware_archives_are_named),  cmocka_unit_test(modem_firmware_is_never_an_application),
+                cmocka_unit_test(other_archives_say_what_is_missing), cmocka_unit_test(files_are_known_by_their_first_bytes),
+                cmocka_unit_test(binaries_that_nobody_signed),        cmocka_unit_test(files_that_are_nothing),
+                cmocka_unit_test(an_image_and_a_package_are_read),    cmocka_unit_test(a_table_that_can_be_registered),
                 cmocka_unit_test(every_name_is_in_the_catalogue),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

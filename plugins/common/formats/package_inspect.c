@@ -12,7 +12,8 @@ static void line(struct strbuf *out, const char *name, const char *value) {
 static void text_part(struct strbuf *out, const struct gw_part *part) {
         char hash[2 * GW_HASH_MAX + 1] = "", title[32], value[GW_VERSION_MAX + 80];
         snprintf(title, sizeof title, part->slot >= 0 ? "image %u slot %d" : "image %u", part->image, part->slot);
-        snprintf(value, sizeof value, "%s, %llu bytes%s", part->version, (unsigned long long) part->size, part->encrypted ? ", encrypted" : "");
+        snprintf(value, sizeof value, "%s, %llu bytes%s", part->version, (unsigned long long) part->size,
+                 part->encrypted ? ", encrypted" : "");
         line(out, title, value);
         if (part->name[0])
                 line(out, "  file", part->name);
@@ -24,8 +25,8 @@ static void text_part(struct strbuf *out, const struct gw_part *part) {
 
 static void text_dependencies(struct strbuf *out, const struct gw_package *package) {
         for (size_t i = 0; i < package->n_dependencies; i++)
-                strbuf_appendf(out, "%-*s image %u needs image %u to be %s or newer\n", NAME_WIDTH, "dependency", package->dependencies[i].of_image,
-                               package->dependencies[i].image, package->dependencies[i].minimum);
+                strbuf_appendf(out, "%-*s image %u needs image %u to be %s or newer\n", NAME_WIDTH, "dependency",
+                               package->dependencies[i].of_image, package->dependencies[i].image, package->dependencies[i].minimum);
 }
 
 int package_inspect_text(const struct gw_package *package, struct strbuf *out) {

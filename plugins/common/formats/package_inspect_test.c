@@ -9,17 +9,23 @@
 static const struct gw_package package = {
         .format = "ncs-zip",
         .version = "1.4.0",
-        .compatible = { "acme,sensor-r2" },
+        .compatible = {"acme,sensor-r2"},
         .n_compatible = 1,
-        .parts = { { .image = 0, .slot = 1, .hash_size = 4, .hash = { 0xde, 0xad, 0xbe, 0xef }, .size = 1000, .version = "1.4.0", .name = "app.bin",
-                     .load_address = 0x1000 },
-                   { .image = 1, .slot = -1, .hash_size = 2, .hash = { 1, 2 }, .size = 20, .version = "2.0.0", .encrypted = true } },
+        .parts = {{.image = 0,
+                   .slot = 1,
+                   .hash_size = 4,
+                   .hash = {0xde, 0xad, 0xbe, 0xef},
+                   .size = 1000,
+                   .version = "1.4.0",
+                   .name = "app.bin",
+                   .load_address = 0x1000},
+                  {.image = 1, .slot = -1, .hash_size = 2, .hash = {1, 2}, .size = 20, .version = "2.0.0", .encrypted = true}},
         .n_parts = 2,
-        .warnings = { "careful \033[2J" },
+        .warnings = {"careful \033[2J"},
         .n_warnings = 1,
-        .facts = { { "signature", "none" } },
+        .facts = {{"signature", "none"}},
         .n_facts = 1,
-        .dependencies = { { .image = 1, .of_image = 0, .minimum = "2.0.0" } },
+        .dependencies = {{.image = 1, .of_image = 0, .minimum = "2.0.0"}},
         .n_dependencies = 1,
 };
 
@@ -41,7 +47,7 @@ static void text_for_a_person(void **state) {
 }
 
 static void a_file_without_hardware_says_so(void **state) {
-        static const struct gw_package bare = { .format = "mcuboot", .version = "1.0.0" };
+        static const struct gw_package bare = {.format = "mcuboot", .version = "1.0.0"};
         _cleanup_strbuf_ struct strbuf out = STRBUF_INIT(1000);
         (void) state;
         assert_int_equal(package_inspect_text(&bare, &out), 0);

@@ -18,16 +18,16 @@ static bool kind_matches(const uint8_t *head, size_t head_size, int fd, uint64_t
         return archive_looks_like(head, head_size) && package_kind_of(fd, file_size) == kind;
 }
 
-#define ZIP_KIND(prefix, kind, format_name, format_summary)                                                                                          \
-        static bool prefix##_matches(const uint8_t *head, size_t head_size, int fd, uint64_t file_size) {                                            \
-                return kind_matches(head, head_size, fd, file_size, kind);                                                                           \
-        }                                                                                                                                            \
-        static int prefix##_read(int fd, uint64_t file_size, const struct gw_format_options *options, struct gw_package *ret_package,                \
-                                 struct gw_error *err) {                                                                                             \
-                (void) fd, (void) file_size, (void) options, (void) ret_package;                                                                     \
-                return package_kind_refuse(kind, err);                                                                                               \
-        }                                                                                                                                            \
-        const struct gw_format prefix##_format = { format_name, format_summary, prefix##_matches, prefix##_read, nothing_release }
+#define ZIP_KIND(prefix, kind, format_name, format_summary)                                                                                \
+        static bool prefix##_matches(const uint8_t *head, size_t head_size, int fd, uint64_t file_size) {                                  \
+                return kind_matches(head, head_size, fd, file_size, kind);                                                                 \
+        }                                                                                                                                  \
+        static int prefix##_read(int fd, uint64_t file_size, const struct gw_format_options *options, struct gw_package *ret_package,      \
+                                 struct gw_error *err) {                                                                                   \
+                (void) fd, (void) file_size, (void) options, (void) ret_package;                                                           \
+                return package_kind_refuse(kind, err);                                                                                     \
+        }                                                                                                                                  \
+        const struct gw_format prefix##_format = {format_name, format_summary, prefix##_matches, prefix##_read, nothing_release}
 
 ZIP_KIND(modem_zip, PACKAGE_MODEM, "nrf91-modem", "modem firmware of an nRF91");
 ZIP_KIND(secure_dfu, PACKAGE_SECURE_DFU, "nordic-secure-dfu", "Nordic Secure DFU package");
@@ -39,17 +39,17 @@ ZIP_KIND(suit_zip, PACKAGE_SUIT, "ncs-suit-zip", "SUIT package of the nRF Connec
 /* ------------------------------------------------------------------ first bytes */
 
 /* A format that is known by what its head looks like: a test and the sentence for the person. */
-#define KNOWN_HEAD(prefix, format_name, format_summary, error_name, sentence)                                                                        \
-        static bool prefix##_matches(const uint8_t *head, size_t head_size, int fd, uint64_t file_size) {                                            \
-                (void) fd, (void) file_size;                                                                                                         \
-                return prefix##_head(head, head_size);                                                                                               \
-        }                                                                                                                                            \
-        static int prefix##_read(int fd, uint64_t file_size, const struct gw_format_options *options, struct gw_package *ret_package,                \
-                                 struct gw_error *err) {                                                                                             \
-                (void) fd, (void) file_size, (void) options, (void) ret_package;                                                                     \
-                return refuse(err, error_name, "%s", sentence);                                                                                      \
-        }                                                                                                                                            \
-        const struct gw_format prefix##_format = { format_name, format_summary, prefix##_matches, prefix##_read, nothing_release }
+#define KNOWN_HEAD(prefix, format_name, format_summary, error_name, sentence)                                                              \
+        static bool prefix##_matches(const uint8_t *head, size_t head_size, int fd, uint64_t file_size) {                                  \
+                (void) fd, (void) file_size;                                                                                               \
+                return prefix##_head(head, head_size);                                                                                     \
+        }                                                                                                                                  \
+        static int prefix##_read(int fd, uint64_t file_size, const struct gw_format_options *options, struct gw_package *ret_package,      \
+                                 struct gw_error *err) {                                                                                   \
+                (void) fd, (void) file_size, (void) options, (void) ret_package;                                                           \
+                return refuse(err, error_name, "%s", sentence);                                                                            \
+        }                                                                                                                                  \
+        const struct gw_format prefix##_format = {format_name, format_summary, prefix##_matches, prefix##_read, nothing_release}
 
 static bool begins(const uint8_t *head, size_t head_size, const void *bytes, size_t size) {
         return head_size >= size && memcmp(head, bytes, size) == 0;
@@ -94,7 +94,8 @@ static bool uf2_head(const uint8_t *head, size_t head_size) {
 KNOWN_HEAD(uf2, "uf2", "UF2 file for a USB bootloader", NO_DRIVER, "a UF2 file, for bootloaders that show up as a USB drive");
 
 static bool srecord_head(const uint8_t *head, size_t head_size) {
-        return head_size >= 10 && head[0] == 'S' && head[1] == '0' && hex_byte(head + 2) >= 3 && hex_byte(head + 4) >= 0 && hex_byte(head + 6) >= 0;
+        return head_size >= 10 && head[0] == 'S' && head[1] == '0' && hex_byte(head + 2) >= 3 && hex_byte(head + 4) >= 0 &&
+               hex_byte(head + 6) >= 0;
 }
 KNOWN_HEAD(srecord, "s-record", "Motorola S-record file for a programmer", "not-mcuboot",
            "a Motorola S-record file, for a programmer; the build makes the binary for updates beside it");
@@ -124,9 +125,10 @@ static bool swupdate_head(const uint8_t *head, size_t head_size) {
 KNOWN_HEAD(swupdate, "swupdate", "SWUpdate image", NO_DRIVER, "a SWUpdate image, for Linux devices that run SWUpdate");
 
 static bool compressed_head(const uint8_t *head, size_t head_size) {
-        static const uint8_t xz[] = { 0xfd, '7', 'z', 'X', 'Z', 0 };
+        static const uint8_t xz[] = {0xfd, '7', 'z', 'X', 'Z', 0};
         return begins(head, head_size, "\x1f\x8b\x08", 3) || begins(head, head_size, xz, sizeof xz) ||
-               begins(head, head_size, "\x28\xb5\x2f\xfd", 4) || begins(head, head_size, "7z\xbc\xaf\x27\x1c", 6) || begins(head, head_size, "BZh", 3);
+               begins(head, head_size, "\x28\xb5\x2f\xfd", 4) || begins(head, head_size, "7z\xbc\xaf\x27\x1c", 6) ||
+               begins(head, head_size, "BZh", 3);
 }
 KNOWN_HEAD(compressed, "compressed", "compressed file", NO_DRIVER, "a compressed file; unpack it and give the firmware file that is in it");
 
@@ -149,4 +151,5 @@ static bool unsigned_binary_head(const uint8_t *head, size_t head_size) {
         return false;
 }
 KNOWN_HEAD(unsigned_binary, "unsigned-binary", "application binary without MCUboot header (a guess)", "not-mcuboot",
-           "looks like an unsigned application binary (it begins with a vector table): sign it with imgtool, or take zephyr.signed.bin of the build");
+           "looks like an unsigned application binary (it begins with a vector table): sign it with imgtool, or take zephyr.signed.bin of "
+           "the build");

@@ -7,7 +7,7 @@
 
 struct mcuboot_version mcuboot_version_parse(const uint8_t bytes[8]) {
         return (struct mcuboot_version){
-                .major = bytes[0], .minor = bytes[1], .revision = source_get16(bytes + 2), .build = source_get32(bytes + 4) };
+                .major = bytes[0], .minor = bytes[1], .revision = source_get16(bytes + 2), .build = source_get32(bytes + 4)};
 }
 
 void mcuboot_version_text(const struct mcuboot_version *version, char text[GW_VERSION_MAX]) {
@@ -32,7 +32,7 @@ static int number_take(const char **text, unsigned long max, unsigned long *ret)
 }
 
 int mcuboot_version_from_text(const char *text, struct mcuboot_version *ret_version) {
-        static const unsigned long limits[] = { UINT8_MAX, UINT8_MAX, UINT16_MAX };
+        static const unsigned long limits[] = {UINT8_MAX, UINT8_MAX, UINT16_MAX};
         unsigned long numbers[3] = {}, build = 0;
         for (size_t i = 0; i < 3; i++) {
                 if (number_take(&text, limits[i], &numbers[i]) < 0)
@@ -45,7 +45,7 @@ int mcuboot_version_from_text(const char *text, struct mcuboot_version *ret_vers
                 return -EINVAL;
         if (*text)
                 return -EINVAL;
-        *ret_version = (struct mcuboot_version){ (uint8_t) numbers[0], (uint8_t) numbers[1], (uint16_t) numbers[2], (uint32_t) build };
+        *ret_version = (struct mcuboot_version){(uint8_t) numbers[0], (uint8_t) numbers[1], (uint16_t) numbers[2], (uint32_t) build};
         return 0;
 }
 

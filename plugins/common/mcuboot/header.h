@@ -36,7 +36,7 @@ struct mcuboot_header {
         uint16_t header_size;    /* bytes up to the body */
         uint16_t protected_size; /* bytes of the protected TLV area with its own header, 0 = none */
         uint32_t body_size;
-        uint32_t flags;          /* enum mcuboot_flag and others */
+        uint32_t flags; /* enum mcuboot_flag and others */
         struct mcuboot_version version;
 };
 

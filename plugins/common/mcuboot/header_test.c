@@ -7,8 +7,8 @@
 #include <cmocka.h>
 
 /* The header of the published test vector: 1.2.3+4, 12 bytes of protected entries, 64 bytes of body. */
-static const uint8_t vector[MCUBOOT_HEADER_SIZE] = { 0x3d, 0xb8, 0xf3, 0x96, 0, 0, 0, 0, 0x20, 0, 0x0c, 0, 0x40, 0, 0, 0,
-                                                     0,    0,    0,    0,    1, 2, 3, 0, 4,    0, 0,    0, 0,    0, 0, 0 };
+static const uint8_t vector[MCUBOOT_HEADER_SIZE] = {0x3d, 0xb8, 0xf3, 0x96, 0, 0, 0, 0, 0x20, 0, 0x0c, 0, 0x40, 0, 0, 0,
+                                                    0,    0,    0,    0,    1, 2, 3, 0, 4,    0, 0,    0, 0,    0, 0, 0};
 
 static void reads_every_field(void **state) {
         struct mcuboot_header header;
@@ -44,14 +44,14 @@ static void refuses_by_name(void **state) {
                 size_t size;
                 const char *name;
         } cases[] = {
-                { 0, 0x3d, 0, "not-mcuboot" },      { 0, 0x3d, 3, "not-mcuboot" },         { 0, 0x3d, 4, "image-truncated" },
-                { 0, 0x3d, 31, "image-truncated" }, { 0, 0x3c, 32, "not-mcuboot" },        { 0, 0x00, 32, "not-mcuboot" },
-                { 3, 0x97, 32, "not-mcuboot" },     { 8, 0x1f, 32, "image-malformed" },    { 12, 0x00, 32, "image-malformed" },
+                {0, 0x3d, 0, "not-mcuboot"},      {0, 0x3d, 3, "not-mcuboot"},      {0, 0x3d, 4, "image-truncated"},
+                {0, 0x3d, 31, "image-truncated"}, {0, 0x3c, 32, "not-mcuboot"},     {0, 0x00, 32, "not-mcuboot"},
+                {3, 0x97, 32, "not-mcuboot"},     {8, 0x1f, 32, "image-malformed"}, {12, 0x00, 32, "image-malformed"},
         };
         (void) state;
         for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
                 uint8_t bytes[sizeof vector];
-                struct mcuboot_header header = { .flags = 77 };
+                struct mcuboot_header header = {.flags = 77};
                 struct gw_error err = {};
                 memcpy(bytes, vector, sizeof bytes);
                 bytes[cases[i].at] = cases[i].value;
@@ -66,8 +66,13 @@ static void versions_compare_number_by_number(void **state) {
                 const char *a, *b;
                 int result;
         } cases[] = {
-                { "1.2.3", "1.2.3", 0 },   { "1.2.3", "1.2.3+1", -1 }, { "1.10.0", "1.9.9", 1 },           { "2", "1.255.65535+9", 1 },
-                { "0.0.256", "0.0.3", 1 }, { "1.2", "1.2.0+0", 0 },    { "1.0.0+4294967295", "1.0.1", -1 },
+                {"1.2.3", "1.2.3", 0},
+                {"1.2.3", "1.2.3+1", -1},
+                {"1.10.0", "1.9.9", 1},
+                {"2", "1.255.65535+9", 1},
+                {"0.0.256", "0.0.3", 1},
+                {"1.2", "1.2.0+0", 0},
+                {"1.0.0+4294967295", "1.0.1", -1},
         };
         (void) state;
         for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -80,7 +85,8 @@ static void versions_compare_number_by_number(void **state) {
 }
 
 static void versions_that_are_none(void **state) {
-        static const char *const texts[] = { "", "a", "1.", "1.2.", "1.2.3.", "1.2.3.4", "256.0.0", "0.0.65536", "1.2.3+", "1.2.3+4294967296", "1.2.3-rc1", " 1", "-1" };
+        static const char *const texts[] = {
+                "", "a", "1.", "1.2.", "1.2.3.", "1.2.3.4", "256.0.0", "0.0.65536", "1.2.3+", "1.2.3+4294967296", "1.2.3-rc1", " 1", "-1"};
         struct mcuboot_version version;
         (void) state;
         for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
@@ -89,10 +95,8 @@ static void versions_that_are_none(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(reads_every_field),
-                cmocka_unit_test(load_address_counts_only_with_its_flag),
-                cmocka_unit_test(refuses_by_name),
-                cmocka_unit_test(versions_compare_number_by_number),
+                cmocka_unit_test(reads_every_field),      cmocka_unit_test(load_address_counts_only_with_its_flag),
+                cmocka_unit_test(refuses_by_name),        cmocka_unit_test(versions_compare_number_by_number),
                 cmocka_unit_test(versions_that_are_none),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

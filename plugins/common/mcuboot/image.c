@@ -6,9 +6,10 @@
 #define TRAILER_MAGIC_SIZE 16u
 
 /* With write blocks of 8 bytes the mark is fixed; with others it begins with the size of the block. */
-static const uint8_t trailer_magic[TRAILER_MAGIC_SIZE] = { 0x77, 0xc2, 0x95, 0xf3, 0x60, 0xd2, 0xef, 0x7f,
-                                                           0x35, 0x52, 0x50, 0x0f, 0x2c, 0xb6, 0x79, 0x80 };
-static const uint8_t trailer_magic_sized[TRAILER_MAGIC_SIZE - 2] = { 0x2d, 0xe1, 0x5d, 0x29, 0x41, 0x0b, 0x8d, 0x77, 0x67, 0x9c, 0x11, 0x0f, 0x1f, 0x8a };
+static const uint8_t trailer_magic[TRAILER_MAGIC_SIZE] = {0x77, 0xc2, 0x95, 0xf3, 0x60, 0xd2, 0xef, 0x7f,
+                                                          0x35, 0x52, 0x50, 0x0f, 0x2c, 0xb6, 0x79, 0x80};
+static const uint8_t trailer_magic_sized[TRAILER_MAGIC_SIZE - 2] = {0x2d, 0xe1, 0x5d, 0x29, 0x41, 0x0b, 0x8d,
+                                                                    0x77, 0x67, 0x9c, 0x11, 0x0f, 0x1f, 0x8a};
 
 static bool is_trailer_magic(const uint8_t *bytes) {
         return memcmp(bytes, trailer_magic, TRAILER_MAGIC_SIZE) == 0 || memcmp(bytes + 2, trailer_magic_sized, TRAILER_MAGIC_SIZE - 2) == 0;
@@ -48,7 +49,8 @@ static int padding_find(const struct source *source, struct mcuboot_image *image
         if (r == 0)
                 r = blank_check(source, image->size);
         if (r == -EILSEQ)
-                return refuse(err, "image-trailing-data", "%llu bytes of something else follow the image", (unsigned long long) image->padding_size);
+                return refuse(err, "image-trailing-data", "%llu bytes of something else follow the image",
+                              (unsigned long long) image->padding_size);
         if (r < 0)
                 return source_failed(err, r, "reading the image");
         image->padding = MCUBOOT_PADDING_BLANK;
@@ -85,7 +87,8 @@ static int sums_run(struct sums *sums, const struct source *source, struct mcubo
 
 static int sums_make(const struct source *source, struct mcuboot_image *image, uint8_t hash[GW_HASH_MAX], struct gw_error *err) {
         const struct mcuboot_header *header = &image->header;
-        struct sums sums = { EVP_MD_CTX_new(), EVP_MD_CTX_new(), (uint64_t) header->header_size + header->body_size + header->protected_size };
+        struct sums sums = {EVP_MD_CTX_new(), EVP_MD_CTX_new(),
+                            (uint64_t) header->header_size + header->body_size + header->protected_size};
         int r = sums_run(&sums, source, image, hash);
         EVP_MD_CTX_free(sums.hash);
         EVP_MD_CTX_free(sums.whole);
@@ -100,8 +103,10 @@ static int hash_check(const struct source *source, struct mcuboot_image *image, 
                 return r;
         image->hash_checked = memcmp(hash, image->tlvs.hash, image->tlvs.hash_size) == 0;
         if (!image->hash_checked && !mcuboot_header_encrypted(&image->header))
-                return refuse(err, "image-hash-mismatch", "the image was changed after it was made: its hash says %02x%02x%02x%02x..., its bytes %02x%02x%02x%02x...",
-                              image->tlvs.hash[0], image->tlvs.hash[1], image->tlvs.hash[2], image->tlvs.hash[3], hash[0], hash[1], hash[2], hash[3]);
+                return refuse(err, "image-hash-mismatch",
+                              "the image was changed after it was made: its hash says %02x%02x%02x%02x..., its bytes %02x%02x%02x%02x...",
+                              image->tlvs.hash[0], image->tlvs.hash[1], image->tlvs.hash[2], image->tlvs.hash[3], hash[0], hash[1], hash[2],
+                              hash[3]);
         return 0;
 }
 
@@ -111,12 +116,16 @@ static int trust_require(const struct mcuboot_verdict *verdict, const struct gw_
                 return 0;
         if (verdict->trust == MCUBOOT_TRUST_UNSIGNED)
                 return refuse(err, "image-signature-missing", "the image is not signed");
-        snprintf(key, sizeof key, "%02x%02x%02x%02x", verdict->key_hash[0], verdict->key_hash[1], verdict->key_hash[2], verdict->key_hash[3]);
+        if (verdict->trust == MCUBOOT_TRUST_UNCHECKABLE)
+                return refuse(err, "image-signature-not-checkable", "the image is encrypted and its signature is over the plain body");
+        snprintf(key, sizeof key, "%02x%02x%02x%02x", verdict->key_hash[0], verdict->key_hash[1], verdict->key_hash[2],
+                 verdict->key_hash[3]);
         return refuse(err, "image-key-unknown", "the image is signed (%s) by key %s..., which is none of the %zu configured ones",
                       mcuboot_signature_kind_name(verdict->type), verdict->key_hash_size ? key : "(not told)", options->n_public_keys);
 }
 
-static int trust_check(const struct source *source, const struct gw_format_options *options, struct mcuboot_image *image, struct gw_error *err) {
+static int trust_check(const struct source *source, const struct gw_format_options *options, struct mcuboot_image *image,
+                       struct gw_error *err) {
         _cleanup_mcuboot_keys_ struct mcuboot_keys keys = {};
         int r = options ? mcuboot_keys_init(&keys, options->public_keys, options->n_public_keys, err) : 0;
         if (r < 0)
@@ -148,21 +157,24 @@ static int shape_read(const struct source *source, struct mcuboot_image *image, 
         if (r < 0)
                 return r;
         if (source->size > MCUBOOT_FILE_MAX)
-                return refuse(err, "file-too-large", "%llu bytes; at most %llu are read", (unsigned long long) source->size, MCUBOOT_FILE_MAX);
+                return refuse(err, "file-too-large", "%llu bytes; at most %llu are read", (unsigned long long) source->size,
+                              MCUBOOT_FILE_MAX);
         body_end = (uint64_t) image->header.header_size + image->header.body_size;
         if (body_end > source->size)
-                return refuse(err, "image-truncated", "the header tells of at least %llu bytes, the file has %llu", (unsigned long long) body_end,
-                              (unsigned long long) source->size);
+                return refuse(err, "image-truncated", "the header tells of at least %llu bytes, the file has %llu",
+                              (unsigned long long) body_end, (unsigned long long) source->size);
         r = mcuboot_tlvs_read(source, &image->header, &image->tlvs, err);
         if (r < 0)
                 return r;
         if (mcuboot_header_encrypted(&image->header) && !image->tlvs.wrapped_key)
-                return refuse(err, "image-encrypted-key-missing", "the image is encrypted, but the key that the device would need is not in it");
+                return refuse(err, "image-encrypted-key-missing",
+                              "the image is encrypted, but the key that the device would need is not in it");
         image->size = body_end + image->tlvs.size;
         return 0;
 }
 
-int mcuboot_image_read(const struct source *source, const struct gw_format_options *options, struct mcuboot_image *ret_image, struct gw_error *err) {
+int mcuboot_image_read(const struct source *source, const struct gw_format_options *options, struct mcuboot_image *ret_image,
+                       struct gw_error *err) {
         struct mcuboot_image image = {};
         int r = shape_read(source, &image, err);
         if (r < 0)

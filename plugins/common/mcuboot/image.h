@@ -25,21 +25,22 @@ enum mcuboot_padding {
 struct mcuboot_image {
         struct mcuboot_header header;
         struct mcuboot_tlvs tlvs;
-        uint64_t size;            /* bytes of the image itself, without padding */
+        uint64_t size; /* bytes of the image itself, without padding */
         enum mcuboot_padding padding;
         uint64_t padding_size;
-        uint8_t sha256[32];       /* of those `size` bytes */
-        bool hash_checked;        /* false: the body is encrypted, the hash is of the plain one */
-        uint32_t reset_vector;    /* where the code begins, by the vector table of a Cortex-M; 0 = there is none to be seen */
+        uint8_t sha256[32];             /* of those `size` bytes */
+        bool hash_checked;              /* false: the body is encrypted, the hash is of the plain one */
+        uint32_t reset_vector;          /* where the code begins, by the vector table of a Cortex-M; 0 = there is none to be seen */
         struct mcuboot_verdict verdict; /* key_name lent from the options */
 };
 
 /*
  * Reads the image at the start of `source` with the policy of `options` (NULL: no keys). Names: not-mcuboot, image-truncated,
  * file-too-large, image-malformed, image-encrypted-key-missing, image-hash-missing, image-hash-mismatch, image-trailing-data,
- * image-signature-missing, image-signature-invalid, image-key-unknown, image-key-invalid.
+ * image-signature-missing, image-signature-invalid, image-signature-not-checkable, image-key-unknown, image-key-invalid.
  */
-int mcuboot_image_read(const struct source *source, const struct gw_format_options *options, struct mcuboot_image *ret_image, struct gw_error *err);
+int mcuboot_image_read(const struct source *source, const struct gw_format_options *options, struct mcuboot_image *ret_image,
+                       struct gw_error *err);
 
 /* Fills what the image itself tells of a part; image number, slot and name stay. fd and offset come from the source. */
 void mcuboot_image_part(const struct mcuboot_image *image, const struct source *source, struct gw_part *part);

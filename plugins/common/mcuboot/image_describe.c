@@ -14,17 +14,21 @@ static void describe_signature(const struct mcuboot_verdict *verdict, const char
                         package_warning(package, label, "not signed, although public keys are configured");
                 break;
         case MCUBOOT_TRUST_KEY_UNKNOWN:
-                package_fact(package, label, "signature", "%s, key %s%s (not checked: no such key is configured)", kind, key[0] ? key : "not told",
-                             key[0] ? "..." : "");
+                package_fact(package, label, "signature", "%s, key %s%s (not checked: no such key is configured)", kind,
+                             key[0] ? key : "not told", key[0] ? "..." : "");
                 if (verdict->n_keys)
                         package_warning(package, label, "signed by none of the configured keys");
+                break;
+        case MCUBOOT_TRUST_UNCHECKABLE:
+                package_fact(package, label, "signature", "%s, not checked: it is over the plain body", kind);
                 break;
         case MCUBOOT_TRUST_VERIFIED:
                 package_fact(package, label, "signature", "%s, key %s (verified)", kind, verdict->key_name);
                 break;
         }
         if (verdict->sample_key)
-                package_warning(package, label, "signed with MCUboot's published sample key %s: anybody can make such a signature", verdict->sample_key);
+                package_warning(package, label, "signed with MCUboot's published sample key %s: anybody can make such a signature",
+                                verdict->sample_key);
 }
 
 static void describe_hash(const struct mcuboot_image *image, const char *label, struct gw_package *package) {
@@ -38,7 +42,8 @@ static void describe_placement(const struct mcuboot_image *image, const char *la
         const struct mcuboot_header *header = &image->header;
         package_fact(package, label, "header", "%u bytes", header->header_size);
         if (header->load_address)
-                package_fact(package, label, "load-address", "0x%08x (%s)", header->load_address, header->flags & MCUBOOT_RAM_LOAD ? "RAM" : "fixed");
+                package_fact(package, label, "load-address", "0x%08x (%s)", header->load_address,
+                             header->flags & MCUBOOT_RAM_LOAD ? "RAM" : "fixed");
         if (image->reset_vector)
                 package_fact(package, label, "reset-vector", "0x%08x", image->reset_vector);
         if (header->flags & (MCUBOOT_LZMA1 | MCUBOOT_LZMA2))
@@ -69,7 +74,8 @@ static void describe_padding(const struct mcuboot_image *image, const char *labe
                 break;
         case MCUBOOT_PADDING_TRAILER:
                 package_fact(package, label, "padding", "%llu bytes behind the image with a slot trailer, not uploaded", size);
-                package_warning(package, label, "image-padded: made for a programmer, to fill a whole slot; only the image itself is uploaded");
+                package_warning(package, label,
+                                "image-padded: made for a programmer, to fill a whole slot; only the image itself is uploaded");
                 break;
         }
 }

@@ -23,7 +23,7 @@ struct trust {
 static void trust_add(struct trust *trust, EVP_PKEY *key, const char *name) {
         size_t n = trust->options.n_public_keys++;
         trust->pems[n] = test_key_pem(key, false);
-        trust->keys[n] = (struct gw_public_key){ name, trust->pems[n], strlen(trust->pems[n]) };
+        trust->keys[n] = (struct gw_public_key){name, trust->pems[n], strlen(trust->pems[n])};
         trust->options.size = sizeof trust->options;
         trust->options.public_keys = trust->keys;
 }
@@ -35,7 +35,8 @@ static void trust_clear(struct trust *trust) {
 }
 
 /* Reads the bytes as a file by itself. */
-static int read_bytes(const void *bytes, size_t size, const struct gw_format_options *options, struct gw_package *package, struct gw_error *err) {
+static int read_bytes(const void *bytes, size_t size, const struct gw_format_options *options, struct gw_package *package,
+                      struct gw_error *err) {
         int fd = test_file_make(bytes, size);
         int r = mcuboot_format.read(fd, size, options, package, err);
         if (r == 0) {
@@ -48,7 +49,7 @@ static int read_bytes(const void *bytes, size_t size, const struct gw_format_opt
 }
 
 static void expect_name(const void *bytes, size_t size, const struct gw_format_options *options, const char *name) {
-        struct gw_package package = { .n_parts = 99 };
+        struct gw_package package = {.n_parts = 99};
         struct gw_error err = {};
         assert_int_equal(read_bytes(bytes, size, options, &package, &err), -EBADMSG);
         assert_string_equal(err.name, name);
@@ -84,8 +85,8 @@ static void the_published_vector(void **state) {
         struct trust trust = {};
         size_t size;
         _cleanup_free_ uint8_t *bytes = test_file_load(DATA "vector-ed25519.bin", &size);
-        static const uint8_t seed[32] = { 0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15,
-                                          16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31 };
+        static const uint8_t seed[32] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15,
+                                         16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31};
         struct gw_package package;
         (void) state;
         key = EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, seed, sizeof seed);
@@ -131,7 +132,8 @@ static void verified_by_its_own_key_only(const char *image_path, const char *key
 
 static void real_images(void **state) {
         (void) state;
-        verified_by_its_own_key_only(DATA "app-1.1.0-ed25519.signed.bin", DATA "ed25519.pem", DATA "p256.pem", "ed25519, key own (verified)");
+        verified_by_its_own_key_only(DATA "app-1.1.0-ed25519.signed.bin", DATA "ed25519.pem", DATA "p256.pem",
+                                     "ed25519, key own (verified)");
         verified_by_its_own_key_only(DATA "app-1.1.0-p256.signed.bin", DATA "p256.pem", DATA "ed25519.pem", "ecdsa, key own (verified)");
 }
 
@@ -163,24 +165,28 @@ static const struct algorithm {
         bool pure, whole_key, anonymous;
         const char *expected;
 } algorithms[] = {
-        { "ED25519", 0x10, false, false, false, "ed25519, key own (verified)" },
-        { "ED25519", 0x12, false, false, false, "ed25519, key own (verified)" },
-        { "ED25519", 0x12, true, false, false, "ed25519, key own (verified)" },
-        { "ED25519", 0x10, false, true, false, "ed25519, key own (verified)" },
-        { "ED25519", 0x12, true, false, true, "ed25519, key own (verified)" },
-        { "P-256", 0x10, false, false, false, "ecdsa, key own (verified)" },
-        { "P-256", 0x10, false, true, false, "ecdsa, key own (verified)" },
-        { "P-256", 0x10, false, false, true, "ecdsa, key own (verified)" },
-        { "P-384", 0x11, false, false, false, "ecdsa, key own (verified)" },
-        { "RSA-2048", 0x10, false, false, false, "rsa-2048, key own (verified)" },
-        { "RSA-2048", 0x10, false, true, false, "rsa-2048, key own (verified)" },
-        { "RSA-3072", 0x10, false, false, false, "rsa-3072, key own (verified)" },
+        {"ED25519", 0x10, false, false, false, "ed25519, key own (verified)"},
+        {"ED25519", 0x12, false, false, false, "ed25519, key own (verified)"},
+        {"ED25519", 0x12, true, false, false, "ed25519, key own (verified)"},
+        {"ED25519", 0x10, false, true, false, "ed25519, key own (verified)"},
+        {"ED25519", 0x12, true, false, true, "ed25519, key own (verified)"},
+        {"P-256", 0x10, false, false, false, "ecdsa, key own (verified)"},
+        {"P-256", 0x10, false, true, false, "ecdsa, key own (verified)"},
+        {"P-256", 0x10, false, false, true, "ecdsa, key own (verified)"},
+        {"P-384", 0x11, false, false, false, "ecdsa, key own (verified)"},
+        {"RSA-2048", 0x10, false, false, false, "rsa-2048, key own (verified)"},
+        {"RSA-2048", 0x10, false, true, false, "rsa-2048, key own (verified)"},
+        {"RSA-3072", 0x10, false, false, false, "rsa-3072, key own (verified)"},
 };
 
 static void algorithm_check(const struct algorithm *algorithm) {
         EVP_PKEY *key = test_key_make(algorithm->key), *other = test_key_make(algorithm->key);
-        struct test_image image = { .major = 1, .key = key, .hash_type = algorithm->hash_type, .pure = algorithm->pure,
-                                    .whole_key = algorithm->whole_key, .anonymous = algorithm->anonymous };
+        struct test_image image = {.major = 1,
+                                   .key = key,
+                                   .hash_type = algorithm->hash_type,
+                                   .pure = algorithm->pure,
+                                   .whole_key = algorithm->whole_key,
+                                   .anonymous = algorithm->anonymous};
         size_t size;
         _cleanup_free_ uint8_t *bytes = test_image_make(&image, &size);
         struct trust trust = {};
@@ -207,7 +213,7 @@ static void every_algorithm(void **state) {
 /* A signature that fits another key, under the hash of a configured one, is refused even where signatures are not required. */
 static void a_borrowed_key_hash(void **state) {
         EVP_PKEY *own = test_key_make("ED25519"), *thief = test_key_make("ED25519");
-        struct test_image image = { .major = 1, .key = thief };
+        struct test_image image = {.major = 1, .key = thief};
         uint8_t real[GW_HASH_MAX], hash[GW_HASH_MAX];
         size_t size;
         _cleanup_free_ uint8_t *bytes = test_image_make(&image, &size);
@@ -228,7 +234,7 @@ static void a_borrowed_key_hash(void **state) {
 
 static void ecdsa_padded_by_old_tools(void **state) {
         EVP_PKEY *key = test_key_make("P-256");
-        struct test_image image = { .major = 1, .key = key };
+        struct test_image image = {.major = 1, .key = key};
         struct trust trust = {};
         struct gw_package package;
         size_t size;
@@ -252,10 +258,10 @@ static void ecdsa_padded_by_old_tools(void **state) {
 
 static void the_sample_key_is_warned_about(void **state) {
         /* An entry with the hash of the published key root-rsa-2048 and some signature behind it. */
-        uint8_t entries[4 + 32 + 4 + 256] = { 0x01, 0, 32, 0, 0xfc, 0x57, 0x01, 0xdc, 0x61, 0x35, 0xe1, 0x32, 0x38, 0x47, 0xbd, 0xc4, 0x0f, 0x04,
-                                              0xd2, 0xe5, 0xbe, 0xe5, 0x83, 0x3b, 0x23, 0xc2, 0x9f, 0x93, 0x59, 0x3d, 0x00, 0x01, 0x8c, 0xfa, 0x99, 0x94,
-                                              0x20, 0, 0, 1 };
-        struct test_image image = { .major = 1, .open_entries = entries, .open_size = sizeof entries };
+        uint8_t entries[4 + 32 + 4 + 256] = {0x01, 0,    32,   0,    0xfc, 0x57, 0x01, 0xdc, 0x61, 0x35, 0xe1, 0x32, 0x38, 0x47,
+                                             0xbd, 0xc4, 0x0f, 0x04, 0xd2, 0xe5, 0xbe, 0xe5, 0x83, 0x3b, 0x23, 0xc2, 0x9f, 0x93,
+                                             0x59, 0x3d, 0x00, 0x01, 0x8c, 0xfa, 0x99, 0x94, 0x20, 0,    0,    1};
+        struct test_image image = {.major = 1, .open_entries = entries, .open_size = sizeof entries};
         struct gw_package package;
         size_t size;
         _cleanup_free_ uint8_t *bytes = test_image_make(&image, &size);
@@ -272,30 +278,31 @@ static void every_flipped_byte_is_named(void **state) {
                 size_t from, to;
                 const char *names; /* any of them */
         } regions[] = {
-                { 0, 4, "not-mcuboot" },
-                { 4, 8, "image-hash-mismatch" },                                            /* load address */
-                { 8, 10, "image-malformed image-truncated" },                               /* header size */
-                { 10, 12, "image-malformed" },                                              /* protected size */
-                { 12, 16, "image-malformed image-truncated" },                              /* body size */
-                { 16, 20, "image-hash-mismatch image-encrypted-key-missing" },              /* flags */
-                { 20, 96, "image-hash-mismatch" },                                          /* version, body */
-                { 96, 100, "image-malformed image-truncated" },                             /* protected area's header */
-                { 100, 104, "image-malformed image-hash-mismatch" },                        /* entry of the counter */
-                { 104, 108, "image-hash-mismatch" },                                        /* its value */
-                { 108, 112, "image-malformed image-truncated image-trailing-data" },        /* area's header */
-                { 112, 116, "image-hash-missing image-malformed" },                         /* entry of the hash */
-                { 116, 148, "image-hash-mismatch" },
+                {0, 4, "not-mcuboot"},
+                {4, 8, "image-hash-mismatch"},                                     /* load address */
+                {8, 10, "image-malformed image-truncated"},                        /* header size */
+                {10, 12, "image-malformed"},                                       /* protected size */
+                {12, 16, "image-malformed image-truncated"},                       /* body size */
+                {16, 20, "image-hash-mismatch image-encrypted-key-missing"},       /* flags */
+                {20, 96, "image-hash-mismatch"},                                   /* version, body */
+                {96, 100, "image-malformed image-truncated"},                      /* protected area's header */
+                {100, 104, "image-malformed image-hash-mismatch"},                 /* entry of the counter */
+                {104, 108, "image-hash-mismatch"},                                 /* its value */
+                {108, 112, "image-malformed image-truncated image-trailing-data"}, /* area's header */
+                {112, 116, "image-hash-missing image-malformed"},                  /* entry of the hash */
+                {116, 148, "image-hash-mismatch"},
                 /* Entry of the key hash: without one the signature is tried with every key, and it does fit. */
-                { 148, 152, "accepted image-malformed" },
-                { 152, 184, "image-key-unknown" },
-                { 184, 188, "image-signature-missing image-signature-invalid image-malformed" }, /* entry of the signature */
-                { 188, 252, "image-signature-invalid" },
+                {148, 152, "accepted image-malformed"},
+                {152, 184, "image-key-unknown"},
+                {184, 188, "image-signature-missing image-signature-invalid image-malformed"}, /* entry of the signature */
+                {188, 252, "image-signature-invalid"},
         };
         size_t size;
         _cleanup_free_ uint8_t *bytes = test_file_load(DATA "vector-ed25519.bin", &size);
-        static const char pem[] = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAA6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg=\n-----END PUBLIC KEY-----\n";
-        struct gw_public_key key = { "vector", pem, sizeof pem - 1 };
-        struct gw_format_options options = { .size = sizeof options, .public_keys = &key, .n_public_keys = 1, .require_signature = true };
+        static const char pem[] =
+                "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAA6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg=\n-----END PUBLIC KEY-----\n";
+        struct gw_public_key key = {"vector", pem, sizeof pem - 1};
+        struct gw_format_options options = {.size = sizeof options, .public_keys = &key, .n_public_keys = 1, .require_signature = true};
         (void) state;
         for (size_t region = 0; region < ARRAY_SIZE(regions); region++)
                 for (size_t at = regions[region].from; at < regions[region].to; at++)
@@ -352,8 +359,8 @@ static void padded(const uint8_t *bytes, size_t size, const uint8_t *tail, size_
 }
 
 static void padding_is_not_uploaded(void **state) {
-        static const uint8_t by_8[] = { 0x77, 0xc2, 0x95, 0xf3, 0x60, 0xd2, 0xef, 0x7f, 0x35, 0x52, 0x50, 0x0f, 0x2c, 0xb6, 0x79, 0x80 };
-        static const uint8_t by_16[] = { 0x10, 0x00, 0x2d, 0xe1, 0x5d, 0x29, 0x41, 0x0b, 0x8d, 0x77, 0x67, 0x9c, 0x11, 0x0f, 0x1f, 0x8a };
+        static const uint8_t by_8[] = {0x77, 0xc2, 0x95, 0xf3, 0x60, 0xd2, 0xef, 0x7f, 0x35, 0x52, 0x50, 0x0f, 0x2c, 0xb6, 0x79, 0x80};
+        static const uint8_t by_16[] = {0x10, 0x00, 0x2d, 0xe1, 0x5d, 0x29, 0x41, 0x0b, 0x8d, 0x77, 0x67, 0x9c, 0x11, 0x0f, 0x1f, 0x8a};
         size_t size;
         _cleanup_free_ uint8_t *bytes = test_file_load(DATA "vector-ed25519.bin", &size);
         (void) state;
@@ -365,8 +372,8 @@ static void padding_is_not_uploaded(void **state) {
 }
 
 static void encrypted_images(void **state) {
-        static const uint8_t wrapped[4 + 10] = { 0x33, 0, 10, 0 };
-        struct test_image image = { .major = 1, .flags = MCUBOOT_ENCRYPTED_AES128, .open_entries = wrapped, .open_size = sizeof wrapped };
+        static const uint8_t wrapped[4 + 10] = {0x33, 0, 10, 0};
+        struct test_image image = {.major = 1, .flags = MCUBOOT_ENCRYPTED_AES128, .open_entries = wrapped, .open_size = sizeof wrapped};
         struct gw_package package;
         size_t size;
         _cleanup_free_ uint8_t *bytes = test_image_make(&image, &size);
@@ -382,10 +389,39 @@ static void encrypted_images(void **state) {
         expect_name(bytes, size, NULL, "image-encrypted-key-missing");
 }
 
+/* A pure signature of an encrypted image is over bytes that nobody but the device sees. */
+static void encrypted_with_a_pure_signature(void **state) {
+        static const uint8_t wrapped[4 + 10] = {0x34, 0, 10, 0};
+        EVP_PKEY *key = test_key_make("ED25519");
+        struct test_image image = {.major = 1,
+                                   .flags = MCUBOOT_ENCRYPTED_AES256,
+                                   .open_entries = wrapped,
+                                   .open_size = sizeof wrapped,
+                                   .key = key,
+                                   .hash_type = 0x12,
+                                   .pure = true};
+        struct trust trust = {};
+        struct gw_package package;
+        size_t size;
+        _cleanup_free_ uint8_t *bytes = test_image_make(&image, &size);
+        (void) state;
+        bytes[100] ^= 1;
+        trust_add(&trust, key, "own");
+        assert_int_equal(read_bytes(bytes, size, &trust.options, &package, NULL), 0);
+        assert_non_null(strstr(fact(&package, "signature"), "not checked"));
+        trust.options.require_signature = true;
+        expect_name(bytes, size, &trust.options, "image-signature-not-checkable");
+        trust_clear(&trust);
+        EVP_PKEY_free(key);
+}
+
 static void what_a_header_says(void **state) {
-        static const uint8_t entries[] = { 0x40, 0, 12, 0, 1, 0, 0, 0, 2, 1, 0, 0, 0, 0, 0, 0 };
-        struct test_image image = { .flags = MCUBOOT_ROM_FIXED | MCUBOOT_NON_BOOTABLE, .load_address = 0x1c200, .protected_entries = entries,
-                                    .protected_size = sizeof entries, .header_size = 0x200 };
+        static const uint8_t entries[] = {0x40, 0, 12, 0, 1, 0, 0, 0, 2, 1, 0, 0, 0, 0, 0, 0};
+        struct test_image image = {.flags = MCUBOOT_ROM_FIXED | MCUBOOT_NON_BOOTABLE,
+                                   .load_address = 0x1c200,
+                                   .protected_entries = entries,
+                                   .protected_size = sizeof entries,
+                                   .header_size = 0x200};
         struct gw_package package;
         size_t size;
         _cleanup_free_ uint8_t *bytes = test_image_make(&image, &size);
@@ -404,7 +440,7 @@ static void what_a_header_says(void **state) {
 
 static void too_large_for_a_pure_signature(void **state) {
         EVP_PKEY *key = test_key_make("ED25519");
-        struct test_image image = { .major = 1, .key = key, .hash_type = 0x12, .pure = true, .body_size = MCUBOOT_PURE_MAX };
+        struct test_image image = {.major = 1, .key = key, .hash_type = 0x12, .pure = true, .body_size = MCUBOOT_PURE_MAX};
         struct trust trust = {};
         struct gw_package package;
         size_t size;
@@ -419,13 +455,21 @@ static void too_large_for_a_pure_signature(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(the_published_vector),        cmocka_unit_test(real_images),
-                cmocka_unit_test(an_unsigned_image),           cmocka_unit_test(every_algorithm),
-                cmocka_unit_test(a_borrowed_key_hash),         cmocka_unit_test(ecdsa_padded_by_old_tools),
-                cmocka_unit_test(the_sample_key_is_warned_about), cmocka_unit_test(every_flipped_byte_is_named),
-                cmocka_unit_test(cut_at_every_byte),           cmocka_unit_test(a_file_that_shrinks_while_it_is_read),
-                cmocka_unit_test(padding_is_not_uploaded),     cmocka_unit_test(encrypted_images),
-                cmocka_unit_test(what_a_header_says),          cmocka_unit_test(too_large_for_a_pure_signature),
+                cmocka_unit_test(the_published_vector),
+                cmocka_unit_test(real_images),
+                cmocka_unit_test(an_unsigned_image),
+                cmocka_unit_test(every_algorithm),
+                cmocka_unit_test(a_borrowed_key_hash),
+                cmocka_unit_test(ecdsa_padded_by_old_tools),
+                cmocka_unit_test(the_sample_key_is_warned_about),
+                cmocka_unit_test(every_flipped_byte_is_named),
+                cmocka_unit_test(cut_at_every_byte),
+                cmocka_unit_test(a_file_that_shrinks_while_it_is_read),
+                cmocka_unit_test(padding_is_not_uploaded),
+                cmocka_unit_test(encrypted_images),
+                cmocka_unit_test(encrypted_with_a_pure_signature),
+                cmocka_unit_test(what_a_header_says),
+                cmocka_unit_test(too_large_for_a_pure_signature),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

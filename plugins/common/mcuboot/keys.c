@@ -14,7 +14,7 @@ static int no_passphrase(char *buffer, int size, int writing, void *ctx) {
         return -1;
 }
 
-static EVP_PKEY *pem_read(const struct gw_public_key *pem, EVP_PKEY *(*reader)(BIO *, EVP_PKEY **, pem_password_cb *, void *)) {
+static EVP_PKEY *pem_read(const struct gw_public_key *pem, EVP_PKEY *(*reader)(BIO *, EVP_PKEY **, pem_password_cb *, void *) ) {
         BIO *bio = BIO_new_mem_buf(pem->pem, (int) pem->pem_size);
         EVP_PKEY *key = bio ? reader(bio, NULL, no_passphrase, NULL) : NULL;
         BIO_free(bio);
@@ -55,7 +55,8 @@ static int no_public_key(const struct gw_public_key *pem, struct gw_error *err) 
         bool is_private = private_key || strstr(pem->pem, "PRIVATE KEY");
         EVP_PKEY_free(private_key);
         if (is_private)
-                return refuse(err, "image-key-invalid", "%s holds a private key; a gateway needs (and should have) only the public half", pem->name);
+                return refuse(err, "image-key-invalid", "%s holds a private key; a gateway needs (and should have) only the public half",
+                              pem->name);
         return refuse(err, "image-key-invalid", "%s holds no public key in PEM form", pem->name);
 }
 
@@ -67,7 +68,8 @@ static int key_init(struct mcuboot_key *key, const struct gw_public_key *pem, st
         if (!key->key)
                 return no_public_key(pem, err);
         if (!key_kind(key->key, &key->kind))
-                return refuse(err, "image-key-invalid", "%s is no key that MCUboot can use: Ed25519, ECDSA P-256 or P-384, RSA 2048 or 3072", pem->name);
+                return refuse(err, "image-key-invalid",
+                              "%s is no key that MCUboot can use: Ed25519, ECDSA P-256 or P-384, RSA 2048 or 3072", pem->name);
         if (key_encode(key) < 0)
                 return source_failed(err, -ENOMEM, pem->name);
         return 0;
@@ -76,7 +78,8 @@ static int key_init(struct mcuboot_key *key, const struct gw_public_key *pem, st
 int mcuboot_keys_init(struct mcuboot_keys *keys, const struct gw_public_key *public_keys, size_t n_public_keys, struct gw_error *err) {
         *keys = (struct mcuboot_keys){};
         if (n_public_keys > MCUBOOT_KEYS_MAX)
-                return refuse(err, "image-key-invalid", "%zu public keys are configured, at most %u can be", n_public_keys, MCUBOOT_KEYS_MAX);
+                return refuse(err, "image-key-invalid", "%zu public keys are configured, at most %u can be", n_public_keys,
+                              MCUBOOT_KEYS_MAX);
         for (size_t i = 0; i < n_public_keys; i++) {
                 int r = key_init(&keys->keys[keys->n_keys++], &public_keys[i], err);
                 if (r < 0)

@@ -28,7 +28,7 @@ struct mcuboot_key {
         const char *name; /* lent from the options */
         enum mcuboot_key_kind kind;
         EVP_PKEY *key;
-        uint8_t *der;     /* what is hashed */
+        uint8_t *der; /* what is hashed */
         size_t der_size;
 };
 

@@ -10,9 +10,10 @@ static bool mcuboot_matches(const uint8_t *head, size_t head_size, int fd, uint6
         return magic == MCUBOOT_MAGIC || magic == MCUBOOT_MAGIC_2017 || magic == __builtin_bswap32(MCUBOOT_MAGIC);
 }
 
-static int mcuboot_read(int fd, uint64_t file_size, const struct gw_format_options *options, struct gw_package *ret_package, struct gw_error *err) {
-        struct source source = { fd, 0, file_size };
-        struct gw_package package = { .format = "mcuboot", .n_parts = 1 };
+static int mcuboot_read(int fd, uint64_t file_size, const struct gw_format_options *options, struct gw_package *ret_package,
+                        struct gw_error *err) {
+        struct source source = {fd, 0, file_size};
+        struct gw_package package = {.format = "mcuboot", .n_parts = 1};
         struct mcuboot_image image;
         int r = mcuboot_image_read(&source, options, &image, err);
         if (r < 0)

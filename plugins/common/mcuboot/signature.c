@@ -70,7 +70,7 @@ static bool digest_verify(EVP_PKEY *key, struct bytes signature, struct bytes di
 
 /* Old imgtool padded ECDSA signatures with zeros to a fixed length: only what the DER sequence says counts. */
 static struct bytes signature_bytes(const struct mcuboot_signature *signature) {
-        struct bytes bytes = { signature->bytes, signature->size };
+        struct bytes bytes = {signature->bytes, signature->size};
         if (signature->type == MCUBOOT_TLV_ECDSA && bytes.size > 2 && bytes.data[1] < 0x80 && bytes.data[1] + 2u < bytes.size)
                 bytes.size = bytes.data[1] + 2u;
         return bytes;
@@ -86,8 +86,8 @@ static bool signature_fits(const struct mcuboot_key *key, const struct mcuboot_s
 }
 
 /* What is signed: the hash, or with a pure signature the bytes that the hash is made of. *ret_owned is the caller's to free. */
-static int message_get(const struct source *source, const struct mcuboot_header *header, const struct mcuboot_tlvs *tlvs, uint8_t **ret_owned,
-                       struct gw_error *err) {
+static int message_get(const struct source *source, const struct mcuboot_header *header, const struct mcuboot_tlvs *tlvs,
+                       uint8_t **ret_owned, struct gw_error *err) {
         uint64_t size = (uint64_t) header->header_size + header->body_size + header->protected_size;
         _cleanup_free_ uint8_t *data = NULL;
         int r;
@@ -105,15 +105,17 @@ static int message_get(const struct source *source, const struct mcuboot_header 
 }
 
 /* A signature that does not say by which key (some builds leave it out) may be by any of that kind. */
-static const struct mcuboot_key *key_try_all(const struct mcuboot_keys *keys, const struct mcuboot_signature *signature, struct bytes message) {
+static const struct mcuboot_key *key_try_all(const struct mcuboot_keys *keys, const struct mcuboot_signature *signature,
+                                             struct bytes message) {
         for (size_t i = 0; i < keys->n_keys; i++)
                 if (signature_fits(&keys->keys[i], signature, message))
                         return &keys->keys[i];
         return NULL;
 }
 
-static void verdict_set(struct mcuboot_verdict *verdict, const struct mcuboot_signature *signature, const struct mcuboot_key *key) {
-        verdict->trust = key ? MCUBOOT_TRUST_VERIFIED : MCUBOOT_TRUST_KEY_UNKNOWN;
+static void verdict_set(struct mcuboot_verdict *verdict, enum mcuboot_trust trust, const struct mcuboot_signature *signature,
+                        const struct mcuboot_key *key) {
+        verdict->trust = trust;
         verdict->type = signature->type;
         verdict->key_hash_size = signature->key_hash_size;
         memcpy(verdict->key_hash, signature->key_hash, sizeof signature->key_hash);
@@ -123,8 +125,6 @@ static void verdict_set(struct mcuboot_verdict *verdict, const struct mcuboot_si
 static int signature_check(const struct mcuboot_signature *signature, const struct mcuboot_keys *keys, struct bytes message,
                            struct mcuboot_verdict *verdict, struct gw_error *err) {
         const struct mcuboot_key *key = NULL;
-        if (!verdict->sample_key)
-                verdict->sample_key = mcuboot_sample_key_name(signature->key_hash, signature->key_hash_size);
         if (signature->key_hash_size) {
                 key = mcuboot_keys_find(keys, signature->key_hash, signature->key_hash_size);
                 if (key && !signature_fits(key, signature, message))
@@ -134,27 +134,39 @@ static int signature_check(const struct mcuboot_signature *signature, const stru
                 key = key_try_all(keys, signature, message);
         }
         if (key || verdict->trust == MCUBOOT_TRUST_UNSIGNED)
-                verdict_set(verdict, signature, key);
+                verdict_set(verdict, key ? MCUBOOT_TRUST_VERIFIED : MCUBOOT_TRUST_KEY_UNKNOWN, signature, key);
         return 0;
+}
+
+static const char *sample_key_find(const struct mcuboot_tlvs *tlvs) {
+        const char *name = NULL;
+        for (size_t i = 0; i < tlvs->n_signatures && !name; i++)
+                name = mcuboot_sample_key_name(tlvs->signatures[i].key_hash, tlvs->signatures[i].key_hash_size);
+        return name;
+}
+
+static int signatures_check(const struct source *source, const struct mcuboot_header *header, const struct mcuboot_tlvs *tlvs,
+                            const struct mcuboot_keys *keys, struct mcuboot_verdict *verdict, struct gw_error *err) {
+        struct bytes message = {tlvs->hash, tlvs->hash_size};
+        _cleanup_free_ uint8_t *whole = NULL;
+        int r = keys->n_keys ? message_get(source, header, tlvs, &whole, err) : 0;
+        if (whole)
+                message = (struct bytes){whole, (size_t) header->header_size + header->body_size + header->protected_size};
+        for (size_t i = 0; i < tlvs->n_signatures && r == 0; i++)
+                r = signature_check(&tlvs->signatures[i], keys, message, verdict, err);
+        return r;
 }
 
 int mcuboot_signatures_check(const struct source *source, const struct mcuboot_header *header, const struct mcuboot_tlvs *tlvs,
                              const struct mcuboot_keys *keys, struct mcuboot_verdict *ret_verdict, struct gw_error *err) {
-        struct mcuboot_verdict verdict = { .n_keys = keys->n_keys };
-        struct bytes message = { tlvs->hash, tlvs->hash_size };
-        _cleanup_free_ uint8_t *whole = NULL;
+        struct mcuboot_verdict verdict = {.n_keys = keys->n_keys, .sample_key = sample_key_find(tlvs)};
         int r = 0;
-        if (tlvs->n_signatures && keys->n_keys)
-                r = message_get(source, header, tlvs, &whole, err);
+        if (tlvs->n_signatures && tlvs->pure && mcuboot_header_encrypted(header))
+                verdict_set(&verdict, MCUBOOT_TRUST_UNCHECKABLE, &tlvs->signatures[0], NULL);
+        else if (tlvs->n_signatures)
+                r = signatures_check(source, header, tlvs, keys, &verdict, err);
         if (r < 0)
                 return r;
-        if (whole)
-                message = (struct bytes){ whole, (size_t) header->header_size + header->body_size + header->protected_size };
-        for (size_t i = 0; i < tlvs->n_signatures; i++) {
-                r = signature_check(&tlvs->signatures[i], keys, message, &verdict, err);
-                if (r < 0)
-                        return r;
-        }
         *ret_verdict = verdict;
         return 0;
 }

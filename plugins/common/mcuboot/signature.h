@@ -15,13 +15,14 @@
 enum mcuboot_trust {
         MCUBOOT_TRUST_UNSIGNED,    /* no signature */
         MCUBOOT_TRUST_KEY_UNKNOWN, /* signed, by a key that is not configured: not checked */
+        MCUBOOT_TRUST_UNCHECKABLE, /* signed over a plain body that only the device can see */
         MCUBOOT_TRUST_VERIFIED,
 };
 
 struct mcuboot_verdict {
         enum mcuboot_trust trust;
-        uint16_t type;          /* of the signature that the verdict is about, enum mcuboot_tlv_type; 0 = unsigned */
-        uint8_t key_hash_size;  /* of its key as the image tells it; 0 = not told */
+        uint16_t type;         /* of the signature that the verdict is about, enum mcuboot_tlv_type; 0 = unsigned */
+        uint8_t key_hash_size; /* of its key as the image tells it; 0 = not told */
         uint8_t key_hash[GW_HASH_MAX];
         size_t n_keys;          /* that it was held against */
         const char *key_name;   /* of the configured key, lent from the keys; NULL unless verified */

@@ -22,7 +22,8 @@ int source_read(const struct source *source, uint64_t at, void *buffer, size_t s
         return 0;
 }
 
-int source_each(const struct source *source, uint64_t from, uint64_t to, int (*piece)(void *ctx, const uint8_t *data, size_t size), void *ctx) {
+int source_each(const struct source *source, uint64_t from, uint64_t to, int (*piece)(void *ctx, const uint8_t *data, size_t size),
+                void *ctx) {
         uint8_t data[SOURCE_PIECE];
         while (from < to) {
                 size_t size = to - from < sizeof data ? (size_t) (to - from) : sizeof data;
@@ -51,6 +52,7 @@ int source_failed(struct gw_error *err, int result, const char *doing) {
                 name = "out-of-memory";
         else if (result == -ENOSPC || result == -EDQUOT)
                 name = "disk-full";
-        gw_error_set(err, name, "%s: %s", doing, result == -ENODATA ? "the file became shorter while it was read" : strerrordesc_np(-result));
+        gw_error_set(err, name, "%s: %s", doing,
+                     result == -ENODATA ? "the file became shorter while it was read" : strerrordesc_np(-result));
         return result;
 }

@@ -26,7 +26,8 @@ struct source {
 int source_read(const struct source *source, uint64_t at, void *buffer, size_t size);
 
 /* Calls `piece` for [from, to) in order, until it returns < 0, which is then the result. */
-int source_each(const struct source *source, uint64_t from, uint64_t to, int (*piece)(void *ctx, const uint8_t *data, size_t size), void *ctx);
+int source_each(const struct source *source, uint64_t from, uint64_t to, int (*piece)(void *ctx, const uint8_t *data, size_t size),
+                void *ctx);
 
 /* Little-endian numbers, as they stand in both formats. */
 static inline uint16_t source_get16(const uint8_t *bytes) {

@@ -11,12 +11,12 @@
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 
-#define need(condition)                                                                                                                              \
-        do {                                                                                                                                         \
-                if (!(condition)) {                                                                                                                  \
-                        fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                                                              \
-                        abort();                                                                                                                     \
-                }                                                                                                                                    \
+#define need(condition)                                                                                                                    \
+        do {                                                                                                                               \
+                if (!(condition)) {                                                                                                        \
+                        fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                                                    \
+                        abort();                                                                                                           \
+                }                                                                                                                          \
         } while (0)
 
 struct out {
@@ -33,7 +33,7 @@ static void put(struct out *out, const void *bytes, size_t size) {
 }
 
 static void put_number(struct out *out, uint32_t value, size_t size) {
-        uint8_t bytes[4] = { (uint8_t) value, (uint8_t) (value >> 8), (uint8_t) (value >> 16), (uint8_t) (value >> 24) };
+        uint8_t bytes[4] = {(uint8_t) value, (uint8_t) (value >> 8), (uint8_t) (value >> 16), (uint8_t) (value >> 24)};
         put(out, bytes, size);
 }
 
@@ -60,8 +60,12 @@ static void put_header(struct out *out, const struct test_image *image, uint16_t
 }
 
 static void put_body(struct out *out, uint32_t size) {
+        uint8_t *body = malloc(size);
+        need(body);
         for (uint32_t i = 0; i < size; i++)
-                put_number(out, i * 7 + (i >> 8), 1);
+                body[i] = (uint8_t) (i * 7 + (i >> 8));
+        put(out, body, size);
+        free(body);
 }
 
 static size_t key_der(EVP_PKEY *key, unsigned char **der) {
@@ -120,7 +124,8 @@ static void put_key(struct out *entries, const struct test_image *image, const E
         OPENSSL_free(der);
 }
 
-static void put_signature(struct out *entries, const struct test_image *image, const struct out *data, const uint8_t *hash, const EVP_MD *digest) {
+static void put_signature(struct out *entries, const struct test_image *image, const struct out *data, const uint8_t *hash,
+                          const EVP_MD *digest) {
         uint8_t signature[512];
         size_t size, hash_size = (size_t) EVP_MD_get_size(digest);
         if (image->pure)

@@ -14,15 +14,15 @@ struct test_image {
         uint8_t major, minor;
         uint16_t revision;
         uint32_t build;
-        uint16_t header_size;     /* 0 = 32 */
-        uint32_t body_size;       /* 0 = 1000 */
+        uint16_t header_size; /* 0 = 32 */
+        uint32_t body_size;   /* 0 = 1000 */
         uint32_t flags;
         uint32_t load_address;
-        uint16_t hash_type;       /* 0 = SHA-256 */
-        EVP_PKEY *key;            /* signs; NULL = unsigned */
-        bool pure;                /* over the data */
-        bool whole_key;           /* the key itself in place of its hash */
-        bool anonymous;           /* neither */
+        uint16_t hash_type;               /* 0 = SHA-256 */
+        EVP_PKEY *key;                    /* signs; NULL = unsigned */
+        bool pure;                        /* over the data */
+        bool whole_key;                   /* the key itself in place of its hash */
+        bool anonymous;                   /* neither */
         const uint8_t *protected_entries; /* for the protected area, without its header */
         size_t protected_size;
         const uint8_t *open_entries; /* in front of the hash in the open area */

@@ -150,7 +150,7 @@ static int on_entry(struct walk *walk, const struct entry *entry) {
 static int area_walk(struct walk *walk, const uint8_t *area, size_t size, bool is_protected) {
         size_t at = AREA_HEADER_SIZE;
         while (at < size) {
-                struct entry entry = { .is_protected = is_protected };
+                struct entry entry = {.is_protected = is_protected};
                 int r;
                 if (++walk->n_entries > MCUBOOT_TLVS_MAX)
                         return refuse(walk->err, "image-malformed", "more than %u entries", MCUBOOT_TLVS_MAX);
@@ -205,8 +205,8 @@ static int protected_read(struct walk *walk, const struct source *source, const 
         if (r < 0)
                 return r;
         if (size != header->protected_size)
-                return refuse(walk->err, "image-malformed", "the header tells %u bytes of protected entries, there are %u", header->protected_size,
-                              size);
+                return refuse(walk->err, "image-malformed", "the header tells %u bytes of protected entries, there are %u",
+                              header->protected_size, size);
         return size > 0 ? area_read(walk, source, at, size, true) : 0;
 }
 
@@ -220,9 +220,10 @@ static int open_read(struct walk *walk, const struct source *source, uint64_t at
         return area_read(walk, source, at, *ret_size, false);
 }
 
-int mcuboot_tlvs_read(const struct source *source, const struct mcuboot_header *header, struct mcuboot_tlvs *ret_tlvs, struct gw_error *err) {
+int mcuboot_tlvs_read(const struct source *source, const struct mcuboot_header *header, struct mcuboot_tlvs *ret_tlvs,
+                      struct gw_error *err) {
         struct mcuboot_tlvs tlvs = {};
-        struct walk walk = { .tlvs = &tlvs, .err = err };
+        struct walk walk = {.tlvs = &tlvs, .err = err};
         uint64_t at = (uint64_t) header->header_size + header->body_size;
         uint16_t open_size = 0;
         int r = protected_read(&walk, source, header, at);

@@ -10,10 +10,10 @@
 #include "common/mcuboot/header.h"
 #include "common/mcuboot/source.h"
 
-#define MCUBOOT_TLVS_MAX 128u         /* entries in both areas together */
+#define MCUBOOT_TLVS_MAX 128u /* entries in both areas together */
 #define MCUBOOT_SIGNATURES_MAX 4u
-#define MCUBOOT_SIGNATURE_MAX 512u    /* bytes of one; RSA-3072 needs 384 */
-#define MCUBOOT_PUBLIC_KEY_MAX 1024u  /* bytes of a whole key in an entry */
+#define MCUBOOT_SIGNATURE_MAX 512u   /* bytes of one; RSA-3072 needs 384 */
+#define MCUBOOT_PUBLIC_KEY_MAX 1024u /* bytes of a whole key in an entry */
 #define MCUBOOT_DEPENDENCIES_MAX 8u
 
 enum mcuboot_tlv_type {
@@ -51,9 +51,12 @@ struct mcuboot_tlvs {
         uint8_t hash[GW_HASH_MAX];
         struct mcuboot_signature signatures[MCUBOOT_SIGNATURES_MAX];
         size_t n_signatures;
-        bool pure;          /* signatures are over the image itself, not over its hash */
-        bool wrapped_key;   /* an entry with the key of an encrypted image */
-        struct { uint8_t image; struct mcuboot_version minimum; } dependencies[MCUBOOT_DEPENDENCIES_MAX];
+        bool pure;        /* signatures are over the image itself, not over its hash */
+        bool wrapped_key; /* an entry with the key of an encrypted image */
+        struct {
+                uint8_t image;
+                struct mcuboot_version minimum;
+        } dependencies[MCUBOOT_DEPENDENCIES_MAX];
         size_t n_dependencies;
         bool has_security_counter;
         uint32_t security_counter;
@@ -62,4 +65,5 @@ struct mcuboot_tlvs {
 };
 
 /* image-truncated, image-malformed, image-hash-missing: -EBADMSG; others when the file cannot be read. */
-int mcuboot_tlvs_read(const struct source *source, const struct mcuboot_header *header, struct mcuboot_tlvs *ret_tlvs, struct gw_error *err);
+int mcuboot_tlvs_read(const struct source *source, const struct mcuboot_header *header, struct mcuboot_tlvs *ret_tlvs,
+                      struct gw_error *err);

@@ -29,7 +29,7 @@ static const uint8_t *end_find(const uint8_t *tail, size_t size) {
 }
 
 static int end_parse(const uint8_t *end, uint64_t end_offset, struct directory *directory, struct gw_error *err) {
-        *directory = (struct directory){ source_get32(end + 16), source_get32(end + 12), source_get16(end + 10) };
+        *directory = (struct directory){source_get32(end + 16), source_get32(end + 12), source_get16(end + 10)};
         if (directory->offset == UINT32_MAX || directory->n_entries == UINT16_MAX)
                 return refuse(err, "zip-invalid", "a Zip64 archive, which a firmware package never needs");
         if (source_get16(end + 4) || source_get16(end + 6) || source_get16(end + 8) != directory->n_entries)
@@ -47,7 +47,8 @@ static int end_read(const struct source *source, struct directory *directory, st
         const uint8_t *end;
         int r;
         if (source->size > ARCHIVE_FILE_MAX)
-                return refuse(err, "file-too-large", "%llu bytes; at most %llu are read", (unsigned long long) source->size, ARCHIVE_FILE_MAX);
+                return refuse(err, "file-too-large", "%llu bytes; at most %llu are read", (unsigned long long) source->size,
+                              ARCHIVE_FILE_MAX);
         r = source_read(source, source->size - size, tail, size);
         if (r < 0)
                 return source_failed(err, r, "reading the archive");

@@ -18,9 +18,9 @@
 #define ARCHIVE_ENTRIES_MAX 64u
 #define ARCHIVE_NAME_MAX 255u
 #define ARCHIVE_COMMENT_MAX 1024u
-#define ARCHIVE_RATIO_MAX 200u                /* unpacked bytes for a packed one, in entries above ARCHIVE_RATIO_FROM */
+#define ARCHIVE_RATIO_MAX 200u /* unpacked bytes for a packed one, in entries above ARCHIVE_RATIO_FROM */
 #define ARCHIVE_RATIO_FROM (64u << 10)
-#define ARCHIVE_UNPACKED_MAX (256ull << 20)   /* all entries together, unless the caller says less */
+#define ARCHIVE_UNPACKED_MAX (256ull << 20) /* all entries together, unless the caller says less */
 
 enum archive_method {
         ARCHIVE_STORED = 0,
@@ -29,9 +29,9 @@ enum archive_method {
 
 struct archive_entry {
         char name[ARCHIVE_NAME_MAX + 1];
-        uint16_t name_size;     /* differs from strlen(name) when the name holds a NUL */
-        uint16_t flags;         /* general purpose flags of the format */
-        uint16_t method;        /* enum archive_method or another */
+        uint16_t name_size; /* differs from strlen(name) when the name holds a NUL */
+        uint16_t flags;     /* general purpose flags of the format */
+        uint16_t method;    /* enum archive_method or another */
         uint32_t crc;
         uint32_t packed_size;
         uint32_t size;
@@ -44,7 +44,7 @@ struct archive {
         struct source source;
         size_t n_entries;
         struct archive_entry entries[ARCHIVE_ENTRIES_MAX];
-        struct zip *zip;        /* libzip's, opened when first needed */
+        struct zip *zip; /* libzip's, opened when first needed */
 };
 
 /* "PK": is it worth opening? */
@@ -64,8 +64,8 @@ const struct archive_entry *archive_find(const struct archive *archive, const ch
 
 /* The bytes of an entry, unpacked, in pieces; never more than entry->size. A result < 0 of `piece` ends it and is returned.
  * zip-invalid when it cannot be unpacked or its CRC is wrong. */
-int archive_entry_each(struct archive *archive, const struct archive_entry *entry, int (*piece)(void *ctx, const uint8_t *data, size_t size), void *ctx,
-                       struct gw_error *err);
+int archive_entry_each(struct archive *archive, const struct archive_entry *entry,
+                       int (*piece)(void *ctx, const uint8_t *data, size_t size), void *ctx, struct gw_error *err);
 
 /* All of a small entry, NUL-terminated; the caller frees. file-too-large above `size_max`. */
 int archive_entry_load(struct archive *archive, const struct archive_entry *entry, size_t size_max, char **ret_text, struct gw_error *err);

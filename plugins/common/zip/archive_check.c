@@ -38,7 +38,8 @@ static int entry_check(const struct archive_entry *entry, struct gw_error *err) 
         if (entry->flags & FLAGS_ENCRYPTED)
                 return refuse(err, "zip-encrypted", "%s is protected by a password", entry->name);
         if (entry->method != ARCHIVE_STORED && entry->method != ARCHIVE_DEFLATED)
-                return refuse(err, "zip-invalid", "%s is packed by method %u; only stored and deflated entries are read", entry->name, entry->method);
+                return refuse(err, "zip-invalid", "%s is packed by method %u; only stored and deflated entries are read", entry->name,
+                              entry->method);
         if (entry->method == ARCHIVE_STORED && entry->size != entry->packed_size)
                 return refuse(err, "zip-invalid", "%s is stored, but its two sizes differ", entry->name);
         if (is_bomb(entry))
@@ -58,7 +59,7 @@ int archive_check(const struct archive *archive, uint64_t unpacked_max, struct g
                 total += entry->size;
         }
         if (total > largest)
-                return refuse(err, "zip-bomb", "the archive would unpack to %llu bytes, at most %llu are allowed", (unsigned long long) total,
-                              (unsigned long long) largest);
+                return refuse(err, "zip-bomb", "the archive would unpack to %llu bytes, at most %llu are allowed",
+                              (unsigned long long) total, (unsigned long long) largest);
         return 0;
 }

@@ -16,7 +16,7 @@
 static const char *verdict(const uint8_t *bytes, size_t size, uint64_t unpacked_max) {
         static struct gw_error err;
         _cleanup_close_ int fd = test_file_make(bytes, size);
-        struct source source = { fd, 0, size };
+        struct source source = {fd, 0, size};
         _cleanup_archive_ struct archive *archive = NULL;
         int r;
         err = (struct gw_error){};
@@ -47,12 +47,12 @@ static int collect(void *ctx, const uint8_t *data, size_t size) {
 }
 
 static void stored_and_deflated_entries(void **state) {
-        const struct test_entry entries[] = { { .name = "a.bin", .data = "stored bytes", .size = 12 },
-                                              { .name = "b.bin", .data = "other bytes", .size = 11, .deflated = true } };
+        const struct test_entry entries[] = {{.name = "a.bin", .data = "stored bytes", .size = 12},
+                                             {.name = "b.bin", .data = "other bytes", .size = 11, .deflated = true}};
         size_t size;
         _cleanup_free_ uint8_t *bytes = test_zip_make(entries, 2, &size);
         _cleanup_close_ int fd = test_file_make(bytes, size);
-        struct source source = { fd, 0, size };
+        struct source source = {fd, 0, size};
         _cleanup_archive_ struct archive *archive = NULL;
         struct collected a = {}, b = {};
         (void) state;
@@ -71,12 +71,12 @@ static void stored_and_deflated_entries(void **state) {
 
 /* An archive may lie inside a file. */
 static void inside_a_range(void **state) {
-        const struct test_entry entry = { .name = "a.bin", .data = "stored bytes", .size = 12 };
+        const struct test_entry entry = {.name = "a.bin", .data = "stored bytes", .size = 12};
         size_t size;
         _cleanup_free_ uint8_t *bytes = test_zip_make(&entry, 1, &size);
-        uint8_t whole[512] = { 1, 2, 3 };
+        uint8_t whole[512] = {1, 2, 3};
         _cleanup_close_ int fd = -1;
-        struct source source = { 0, 100, size };
+        struct source source = {0, 100, size};
         _cleanup_archive_ struct archive *archive = NULL;
         _cleanup_free_ char *text = NULL;
         (void) state;
@@ -91,14 +91,14 @@ static void names_that_play_tricks(void **state) {
         static const struct {
                 const char *name;
                 size_t size;
-        } names[] = { { "../a", 0 },   { "a/../b", 0 }, { "/etc/passwd", 0 }, { "a/b", 0 },   { "a/", 0 },     { "..\\a", 0 },  { "c:a", 0 },
-                      { "..", 0 },     { ".", 0 },      { "a\0.bin", 6 },     { "a\nb", 0 },  { "\033[2J", 0 }, { "\xff\xfe", 0 }, { "a\x7f", 0 } };
+        } names[] = {{"../a", 0}, {"a/../b", 0}, {"/etc/passwd", 0}, {"a/b", 0},  {"a/", 0},      {"..\\a", 0},    {"c:a", 0},
+                     {"..", 0},   {".", 0},      {"a\0.bin", 6},     {"a\nb", 0}, {"\033[2J", 0}, {"\xff\xfe", 0}, {"a\x7f", 0}};
         (void) state;
         for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-                struct test_entry entry = { .name = names[i].name, .name_size = names[i].size, .data = "x", .size = 1 };
+                struct test_entry entry = {.name = names[i].name, .name_size = names[i].size, .data = "x", .size = 1};
                 assert_string_equal(verdict_of(&entry, 1), "zip-path");
         }
-        assert_string_equal(verdict_of(&(struct test_entry){ .name = "..a..bin", .data = "x", .size = 1 }, 1), "");
+        assert_string_equal(verdict_of(&(struct test_entry){.name = "..a..bin", .data = "x", .size = 1}, 1), "");
 }
 
 static void entries_that_are_refused(void **state) {
@@ -106,16 +106,16 @@ static void entries_that_are_refused(void **state) {
                 struct test_entry entry;
                 const char *name;
         } cases[] = {
-                { { .name = "a", .data = "x", .size = 1, .flags = 1 }, "zip-encrypted" },
-                { { .name = "a", .data = "x", .size = 1, .flags = 0x40 }, "zip-encrypted" },
-                { { .name = "a", .data = "/etc/shadow", .size = 11, .mode = S_IFLNK | 0777 }, "zip-entry-special" },
-                { { .name = "a", .data = "", .size = 0, .mode = S_IFCHR | 0666 }, "zip-entry-special" },
-                { { .name = "a", .data = "", .size = 0, .mode = S_IFDIR | 0777 }, "zip-entry-special" },
-                { { .name = "a", .data = "x", .size = 1, .mode = S_IFREG | 0644 }, "" },
-                { { .name = "a", .data = "x", .size = 1, .method = 12 }, "zip-invalid" },
-                { { .name = "a", .data = "x", .size = 1, .local_name = "b" }, "zip-invalid" },
-                { { .name = "a", .data = "x", .size = 1, .local_name = "ab" }, "zip-invalid" },
-                { { .name = "a", .data = "x", .size = 1, .size_change = 1 }, "zip-invalid" },
+                {{.name = "a", .data = "x", .size = 1, .flags = 1}, "zip-encrypted"},
+                {{.name = "a", .data = "x", .size = 1, .flags = 0x40}, "zip-encrypted"},
+                {{.name = "a", .data = "/etc/shadow", .size = 11, .mode = S_IFLNK | 0777}, "zip-entry-special"},
+                {{.name = "a", .data = "", .size = 0, .mode = S_IFCHR | 0666}, "zip-entry-special"},
+                {{.name = "a", .data = "", .size = 0, .mode = S_IFDIR | 0777}, "zip-entry-special"},
+                {{.name = "a", .data = "x", .size = 1, .mode = S_IFREG | 0644}, ""},
+                {{.name = "a", .data = "x", .size = 1, .method = 12}, "zip-invalid"},
+                {{.name = "a", .data = "x", .size = 1, .local_name = "b"}, "zip-invalid"},
+                {{.name = "a", .data = "x", .size = 1, .local_name = "ab"}, "zip-invalid"},
+                {{.name = "a", .data = "x", .size = 1, .size_change = 1}, "zip-invalid"},
         };
         (void) state;
         for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
@@ -123,14 +123,16 @@ static void entries_that_are_refused(void **state) {
 }
 
 static void two_of_one_name(void **state) {
-        const struct test_entry entries[] = { { .name = "a", .data = "x", .size = 1 }, { .name = "b", .data = "y", .size = 1 }, { .name = "a", .data = "z", .size = 1 } };
+        const struct test_entry entries[] = {
+                {.name = "a", .data = "x", .size = 1}, {.name = "b", .data = "y", .size = 1}, {.name = "a", .data = "z", .size = 1}};
         (void) state;
         assert_string_equal(verdict_of(entries, 3), "zip-entry-duplicate");
         assert_string_equal(verdict_of(entries, 2), "");
 }
 
 static void entries_on_the_same_bytes(void **state) {
-        const struct test_entry entries[] = { { .name = "a", .data = "x", .size = 1 }, { .name = "a", .data = "x", .size = 1, .on_previous = true } };
+        const struct test_entry entries[] = {{.name = "a", .data = "x", .size = 1},
+                                             {.name = "a", .data = "x", .size = 1, .on_previous = true}};
         (void) state;
         assert_string_equal(verdict_of(entries, 2), "zip-bomb");
 }
@@ -141,7 +143,7 @@ static void more_entries_than_the_limit(void **state) {
         (void) state;
         for (size_t i = 0; i < ARRAY_SIZE(entries); i++) {
                 snprintf(names[i], sizeof names[i], "f%zu", i);
-                entries[i] = (struct test_entry){ .name = names[i], .data = "x", .size = 1 };
+                entries[i] = (struct test_entry){.name = names[i], .data = "x", .size = 1};
         }
         assert_string_equal(verdict_of(entries, ARCHIVE_ENTRIES_MAX + 1), "zip-too-many-entries");
         assert_string_equal(verdict_of(entries, ARCHIVE_ENTRIES_MAX), "");
@@ -149,7 +151,7 @@ static void more_entries_than_the_limit(void **state) {
 
 static void names_up_to_the_limit(void **state) {
         char name[ARCHIVE_NAME_MAX + 2];
-        struct test_entry entry = { .name = name, .data = "x", .size = 1 };
+        struct test_entry entry = {.name = name, .data = "x", .size = 1};
         (void) state;
         memset(name, 'n', sizeof name);
         name[ARCHIVE_NAME_MAX + 1] = '\0';
@@ -168,7 +170,8 @@ static void a_bomb(void **state) {
 
 static void more_than_may_be_unpacked(void **state) {
         static const uint8_t data[3000];
-        const struct test_entry entries[] = { { .name = "a", .data = data, .size = 3000 }, { .name = "b", .data = data, .size = 3000, .deflated = true } };
+        const struct test_entry entries[] = {{.name = "a", .data = data, .size = 3000},
+                                             {.name = "b", .data = data, .size = 3000, .deflated = true}};
         size_t size;
         _cleanup_free_ uint8_t *bytes = test_zip_make(entries, 2, &size);
         (void) state;
@@ -181,15 +184,19 @@ static void an_entry_that_unpacks_to_more_or_less(void **state) {
         static const struct {
                 uint32_t size_change, crc_change;
                 const char *name;
-        } cases[] = { { (uint32_t) -1, 0, "zip-bomb" }, { 1, 0, "zip-invalid" }, { 0, 1, "zip-invalid" }, { 0, 0, "" } };
+        } cases[] = {{(uint32_t) -1, 0, "zip-bomb"}, {1, 0, "zip-invalid"}, {0, 1, "zip-invalid"}, {0, 0, ""}};
         (void) state;
         for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-                const struct test_entry entry = { .name = "a", .data = "0123456789", .size = 10, .deflated = true,
-                                                  .size_change = cases[i].size_change, .crc_change = cases[i].crc_change };
+                const struct test_entry entry = {.name = "a",
+                                                 .data = "0123456789",
+                                                 .size = 10,
+                                                 .deflated = true,
+                                                 .size_change = cases[i].size_change,
+                                                 .crc_change = cases[i].crc_change};
                 size_t size;
                 _cleanup_free_ uint8_t *bytes = test_zip_make(&entry, 1, &size);
                 _cleanup_close_ int fd = test_file_make(bytes, size);
-                struct source source = { fd, 0, size };
+                struct source source = {fd, 0, size};
                 _cleanup_archive_ struct archive *archive = NULL;
                 struct collected collected = {};
                 struct gw_error err = {};
@@ -200,11 +207,11 @@ static void an_entry_that_unpacks_to_more_or_less(void **state) {
 }
 
 static void a_stored_entry_with_a_wrong_sum(void **state) {
-        const struct test_entry entry = { .name = "a", .data = "0123456789", .size = 10, .crc_change = 7 };
+        const struct test_entry entry = {.name = "a", .data = "0123456789", .size = 10, .crc_change = 7};
         size_t size;
         _cleanup_free_ uint8_t *bytes = test_zip_make(&entry, 1, &size);
         _cleanup_close_ int fd = test_file_make(bytes, size);
-        struct source source = { fd, 0, size };
+        struct source source = {fd, 0, size};
         _cleanup_archive_ struct archive *archive = NULL;
         struct collected collected = {};
         struct gw_error err = {};
@@ -216,7 +223,8 @@ static void a_stored_entry_with_a_wrong_sum(void **state) {
 
 /* No cut and no flipped bit may be taken for a good archive with other content, or crash. */
 static void cut_or_flipped_anywhere(void **state) {
-        const struct test_entry entries[] = { { .name = "a.bin", .data = "stored bytes", .size = 12 }, { .name = "b.bin", .data = "other", .size = 5, .deflated = true } };
+        const struct test_entry entries[] = {{.name = "a.bin", .data = "stored bytes", .size = 12},
+                                             {.name = "b.bin", .data = "other", .size = 5, .deflated = true}};
         size_t size;
         _cleanup_free_ uint8_t *bytes = test_zip_make(entries, 2, &size);
         (void) state;
@@ -232,7 +240,7 @@ static void cut_or_flipped_anywhere(void **state) {
 }
 
 static void something_before_or_behind(void **state) {
-        const struct test_entry entry = { .name = "a", .data = "x", .size = 1 };
+        const struct test_entry entry = {.name = "a", .data = "x", .size = 1};
         uint8_t whole[300] = {};
         size_t size;
         _cleanup_free_ uint8_t *bytes = test_zip_make(&entry, 1, &size);
@@ -248,13 +256,20 @@ static void something_before_or_behind(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(stored_and_deflated_entries),  cmocka_unit_test(inside_a_range),
-                cmocka_unit_test(names_that_play_tricks),       cmocka_unit_test(entries_that_are_refused),
-                cmocka_unit_test(two_of_one_name),              cmocka_unit_test(entries_on_the_same_bytes),
-                cmocka_unit_test(more_entries_than_the_limit),  cmocka_unit_test(names_up_to_the_limit),
-                cmocka_unit_test(a_bomb),                       cmocka_unit_test(more_than_may_be_unpacked),
-                cmocka_unit_test(an_entry_that_unpacks_to_more_or_less), cmocka_unit_test(a_stored_entry_with_a_wrong_sum),
-                cmocka_unit_test(cut_or_flipped_anywhere),      cmocka_unit_test(something_before_or_behind),
+                cmocka_unit_test(stored_and_deflated_entries),
+                cmocka_unit_test(inside_a_range),
+                cmocka_unit_test(names_that_play_tricks),
+                cmocka_unit_test(entries_that_are_refused),
+                cmocka_unit_test(two_of_one_name),
+                cmocka_unit_test(entries_on_the_same_bytes),
+                cmocka_unit_test(more_entries_than_the_limit),
+                cmocka_unit_test(names_up_to_the_limit),
+                cmocka_unit_test(a_bomb),
+                cmocka_unit_test(more_than_may_be_unpacked),
+                cmocka_unit_test(an_entry_that_unpacks_to_more_or_less),
+                cmocka_unit_test(a_stored_entry_with_a_wrong_sum),
+                cmocka_unit_test(cut_or_flipped_anywhere),
+                cmocka_unit_test(something_before_or_behind),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -46,8 +46,9 @@ static zip_int64_t feed_command(void *ctx, void *data, zip_uint64_t size, zip_so
         struct feed *feed = ctx;
         switch ((int) command) {
         case ZIP_SOURCE_SUPPORTS:
-                return zip_source_make_command_bitmap(ZIP_SOURCE_SUPPORTS, ZIP_SOURCE_OPEN, ZIP_SOURCE_READ, ZIP_SOURCE_CLOSE, ZIP_SOURCE_STAT,
-                                                      ZIP_SOURCE_ERROR, ZIP_SOURCE_FREE, ZIP_SOURCE_SEEK, ZIP_SOURCE_TELL, -1);
+                return zip_source_make_command_bitmap(ZIP_SOURCE_SUPPORTS, ZIP_SOURCE_OPEN, ZIP_SOURCE_READ, ZIP_SOURCE_CLOSE,
+                                                      ZIP_SOURCE_STAT, ZIP_SOURCE_ERROR, ZIP_SOURCE_FREE, ZIP_SOURCE_SEEK, ZIP_SOURCE_TELL,
+                                                      -1);
         case ZIP_SOURCE_OPEN:
                 feed->at = 0;
                 return 0;
@@ -100,8 +101,8 @@ static bool entry_is_same(struct zip *zip, const struct archive_entry *entry, zi
                status.crc == entry->crc && status.comp_method == entry->method;
 }
 
-static int file_each(struct zip_file *file, const struct archive_entry *entry, int (*piece)(void *ctx, const uint8_t *data, size_t size), void *ctx,
-                     struct gw_error *err) {
+static int file_each(struct zip_file *file, const struct archive_entry *entry, int (*piece)(void *ctx, const uint8_t *data, size_t size),
+                     void *ctx, struct gw_error *err) {
         uint8_t data[SOURCE_PIECE];
         uint64_t total = 0;
         for (;;) {
@@ -113,7 +114,8 @@ static int file_each(struct zip_file *file, const struct archive_entry *entry, i
                         break;
                 total += (uint64_t) n;
                 if (total > entry->size)
-                        return refuse(err, "zip-bomb", "%s unpacks to more than the %u bytes that the archive tells", entry->name, entry->size);
+                        return refuse(err, "zip-bomb", "%s unpacks to more than the %u bytes that the archive tells", entry->name,
+                                      entry->size);
                 r = piece(ctx, data, (size_t) n);
                 if (r < 0)
                         return r;
@@ -123,8 +125,8 @@ static int file_each(struct zip_file *file, const struct archive_entry *entry, i
         return 0;
 }
 
-int archive_entry_each(struct archive *archive, const struct archive_entry *entry, int (*piece)(void *ctx, const uint8_t *data, size_t size), void *ctx,
-                       struct gw_error *err) {
+int archive_entry_each(struct archive *archive, const struct archive_entry *entry,
+                       int (*piece)(void *ctx, const uint8_t *data, size_t size), void *ctx, struct gw_error *err) {
         zip_uint64_t index = (zip_uint64_t) (entry - archive->entries);
         struct zip_file *file;
         int r = zip_open_lazily(archive, err);
@@ -154,7 +156,7 @@ static int load_piece(void *ctx, const uint8_t *data, size_t size) {
 
 int archive_entry_load(struct archive *archive, const struct archive_entry *entry, size_t size_max, char **ret_text, struct gw_error *err) {
         _cleanup_free_ char *text = NULL;
-        struct load load = { .room = entry->size };
+        struct load load = {.room = entry->size};
         int r;
         if (entry->size > size_max)
                 return refuse(err, "file-too-large", "%s has %u bytes, at most %zu are read", entry->name, entry->size, size_max);

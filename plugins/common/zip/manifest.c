@@ -49,8 +49,8 @@ static int read_type(const struct reading *reading, struct manifest_file *file) 
                 const char *name;
                 enum manifest_purpose purpose;
         } types[] = {
-                { "application", MANIFEST_APPLICATION }, { "bin", MANIFEST_APPLICATION }, { "mcuboot", MANIFEST_BOOTLOADER },
-                { "suit-envelope", MANIFEST_SUIT },      { "cache", MANIFEST_SUIT },
+                {"application", MANIFEST_APPLICATION}, {"bin", MANIFEST_APPLICATION}, {"mcuboot", MANIFEST_BOOTLOADER},
+                {"suit-envelope", MANIFEST_SUIT},      {"cache", MANIFEST_SUIT},
         };
         char type[32] = "application";
         int r = get_text(reading, "type", type, sizeof type);
@@ -92,7 +92,7 @@ static int read_board(const struct reading *reading, struct manifest_file *file)
 }
 
 static int read_version(const struct reading *reading, struct manifest_file *file) {
-        static const char *const keys[] = { "version_MCUBOOT", "version_MCUBOOT+XIP", "version" };
+        static const char *const keys[] = {"version_MCUBOOT", "version_MCUBOOT+XIP", "version"};
         int r = -ENOENT;
         for (size_t i = 0; i < ARRAY_SIZE(keys) && r == -ENOENT; i++)
                 r = get_text(reading, keys[i], file->version, sizeof file->version);
@@ -117,7 +117,7 @@ static int read_numbers(const struct reading *reading, struct manifest_file *fil
 }
 
 static int read_file(const struct json *object, size_t index, struct manifest_file *file, struct gw_error *err) {
-        struct reading reading = { object, index, err };
+        struct reading reading = {object, index, err};
         int r;
         if (json_kind(object) != JSON_KIND_OBJECT)
                 return refuse(err, "manifest-invalid", "files[%zu]: expected an object", index);
@@ -148,7 +148,7 @@ static int duplicates_check(const struct manifest *manifest, struct gw_error *er
 
 static int head_read(const struct json *root, struct manifest *manifest, struct gw_error *err) {
         const struct json *files = json_child(root, "files");
-        struct reading reading = { root, 0, NULL };
+        struct reading reading = {root, 0, NULL};
         uint64_t version = 0;
         if (json_kind(root) != JSON_KIND_OBJECT || json_kind(files) != JSON_KIND_ARRAY)
                 return refuse(err, "manifest-invalid", "no list of files");

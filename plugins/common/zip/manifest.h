@@ -23,10 +23,10 @@ enum manifest_purpose {
 
 struct manifest_file {
         char file[64];
-        char board[GW_MODEL_MAX];   /* "" = not told */
+        char board[GW_MODEL_MAX];     /* "" = not told */
         char version[GW_VERSION_MAX]; /* "" = not told; the header of the image decides */
         uint8_t image;
-        int8_t slot;                /* -1 any */
+        int8_t slot; /* -1 any */
         bool has_size;
         uint64_t size;
         enum manifest_purpose purpose;

@@ -77,13 +77,14 @@ static int unpack(struct reading *reading, const struct archive_entry *entry, in
 static int entry_source(struct reading *reading, const struct archive_entry *entry, struct source *ret_source) {
         int fd = -1, r;
         if (entry->method == ARCHIVE_STORED) {
-                *ret_source = (struct source){ reading->archive->source.fd, reading->archive->source.offset + entry->data_offset, entry->size };
+                *ret_source =
+                        (struct source){reading->archive->source.fd, reading->archive->source.offset + entry->data_offset, entry->size};
                 return archive_entry_each(reading->archive, entry, piece_drop, NULL, reading->err);
         }
         r = unpack(reading, entry, &fd);
         if (r < 0)
                 return r;
-        *ret_source = (struct source){ fd, 0, entry->size };
+        *ret_source = (struct source){fd, 0, entry->size};
         return 0;
 }
 
@@ -106,7 +107,8 @@ static void version_compare(struct reading *reading, const struct manifest_file 
         if (!strchr(file->version, '+'))
                 told.build = image->header.version.build;
         if (mcuboot_version_compare(&told, &image->header.version) != 0)
-                package_warning(reading->package, file->file, "the manifest calls it version %s, the image itself says otherwise", file->version);
+                package_warning(reading->package, file->file, "the manifest calls it version %s, the image itself says otherwise",
+                                file->version);
 }
 
 /* "" where there is only one image. */
@@ -143,7 +145,7 @@ static int part_add(struct reading *reading, const struct manifest_file *file) {
         r = entry_source(reading, entry, &source);
         if (r < 0)
                 return r;
-        *part = (struct gw_part){ .image = file->image, .slot = file->slot, .fd = source.fd };
+        *part = (struct gw_part){.image = file->image, .slot = file->slot, .fd = source.fd};
         str_copy(part->name, sizeof part->name, file->file);
         reading->package->n_parts++; /* from here on release() closes its file */
         return image_add(reading, file, &source, part);
@@ -165,12 +167,14 @@ static int dependencies_check(const struct gw_package *package, struct gw_error 
                 for (size_t j = 0; j < package->n_parts; j++) {
                         const struct gw_part *part = &package->parts[j];
                         struct mcuboot_version minimum, brought;
-                        if (part->image != package->dependencies[i].image || mcuboot_version_from_text(package->dependencies[i].minimum, &minimum) < 0 ||
+                        if (part->image != package->dependencies[i].image ||
+                            mcuboot_version_from_text(package->dependencies[i].minimum, &minimum) < 0 ||
                             mcuboot_version_from_text(part->version, &brought) < 0)
                                 continue;
                         if (mcuboot_version_compare(&brought, &minimum) < 0)
-                                return refuse(err, "image-dependency-unmet", "image %u needs image %u to be %s or newer, the package brings %s",
-                                              package->dependencies[i].of_image, part->image, package->dependencies[i].minimum, part->version);
+                                return refuse(
+                                        err, "image-dependency-unmet", "image %u needs image %u to be %s or newer, the package brings %s",
+                                        package->dependencies[i].of_image, part->image, package->dependencies[i].minimum, part->version);
                 }
         return 0;
 }
@@ -201,7 +205,8 @@ static int parts_read(struct reading *reading) {
         return dependencies_check(reading->package, reading->err);
 }
 
-static int manifest_load(struct archive *archive, const struct gw_format_options *options, struct manifest *manifest, struct gw_error *err) {
+static int manifest_load(struct archive *archive, const struct gw_format_options *options, struct manifest *manifest,
+                         struct gw_error *err) {
         const struct archive_entry *entry = archive_find(archive, MANIFEST_NAME);
         _cleanup_free_ char *text = NULL;
         int r = archive_check(archive, options ? options->unpacked_max : 0, err);
@@ -213,12 +218,13 @@ static int manifest_load(struct archive *archive, const struct gw_format_options
         return r < 0 ? r : manifest_parse(text, entry->size, manifest, err);
 }
 
-static int ncs_read(int fd, uint64_t file_size, const struct gw_format_options *options, struct gw_package *ret_package, struct gw_error *err) {
-        struct source source = { fd, 0, file_size };
-        struct gw_package package = { .format = "ncs-zip" };
+static int ncs_read(int fd, uint64_t file_size, const struct gw_format_options *options, struct gw_package *ret_package,
+                    struct gw_error *err) {
+        struct source source = {fd, 0, file_size};
+        struct gw_package package = {.format = "ncs-zip"};
         _cleanup_archive_ struct archive *archive = NULL;
         struct manifest manifest;
-        struct reading reading = { .options = options, .manifest = &manifest, .package = &package, .err = err };
+        struct reading reading = {.options = options, .manifest = &manifest, .package = &package, .err = err};
         int r = package_kind_refuse(package_kind_of(fd, file_size), err);
         if (r == 0)
                 r = archive_open(&source, &archive, err);

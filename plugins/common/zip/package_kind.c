@@ -10,7 +10,7 @@
 
 /* The parts of an older Nordic package: "manifest": { "application": { "bin_file", "dat_file" } } and its sisters. */
 static const struct json *dfu_part(const struct json *manifest) {
-        static const char *const names[] = { "application", "softdevice", "bootloader", "softdevice_bootloader", "external_application" };
+        static const char *const names[] = {"application", "softdevice", "bootloader", "softdevice_bootloader", "external_application"};
         for (size_t i = 0; i < ARRAY_SIZE(names); i++)
                 if (json_has(json_child(manifest, names[i]), "bin_file"))
                         return json_child(manifest, names[i]);
@@ -53,7 +53,8 @@ static enum package_kind manifest_kind(struct archive *archive, const struct arc
 
 /* Modem packages have no manifest; their files have fixed names. */
 static bool is_modem_file(const char *name) {
-        return str_starts_with(name, "firmware.update.image.") || str_glob_match("*.ipc_dfu.signed_*", name) || str_glob_match("mfw_nrf9*", name);
+        return str_starts_with(name, "firmware.update.image.") || str_glob_match("*.ipc_dfu.signed_*", name) ||
+               str_glob_match("mfw_nrf9*", name);
 }
 
 static enum package_kind archive_kind(struct archive *archive) {
@@ -68,7 +69,7 @@ static enum package_kind archive_kind(struct archive *archive) {
 }
 
 enum package_kind package_kind_of(int fd, uint64_t file_size) {
-        struct source source = { fd, 0, file_size };
+        struct source source = {fd, 0, file_size};
         _cleanup_archive_ struct archive *archive = NULL;
         return archive_open(&source, &archive, NULL) < 0 ? PACKAGE_OTHER : archive_kind(archive);
 }
@@ -80,7 +81,9 @@ int package_kind_refuse(enum package_kind kind, struct gw_error *err) {
         case PACKAGE_APPLICATION:
                 return 0;
         case PACKAGE_BOOTLOADER:
-                return refuse(err, name, "an update of the bootloader MCUboot itself (dfu_mcuboot.zip), not of an application; use dfu_application.zip");
+                return refuse(
+                        err, name,
+                        "an update of the bootloader MCUboot itself (dfu_mcuboot.zip), not of an application; use dfu_application.zip");
         case PACKAGE_SUIT:
                 return refuse(err, name, "a SUIT package of the nRF Connect SDK, for nRF54H devices that boot by SUIT instead of MCUboot");
         case PACKAGE_SECURE_DFU:
@@ -90,7 +93,9 @@ int package_kind_refuse(enum package_kind kind, struct gw_error *err) {
         case PACKAGE_MESH_DFU:
                 return refuse(err, name, "a mesh DFU package, for devices with the bootloader of the nRF5 SDK for Mesh");
         case PACKAGE_MODEM:
-                return refuse(err, "modem-firmware-file", "firmware of an nRF91 modem (mfw_nrf91...zip), not of an application; it is not given to an application updater");
+                return refuse(
+                        err, "modem-firmware-file",
+                        "firmware of an nRF91 modem (mfw_nrf91...zip), not of an application; it is not given to an application updater");
         }
         return 0;
 }

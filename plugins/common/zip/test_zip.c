@@ -25,7 +25,7 @@ static void put(struct out *out, const void *bytes, size_t size) {
 
 static void put_number(struct out *out, uint64_t value, size_t size) {
         for (size_t i = 0; i < size; i++)
-                put(out, &(uint8_t){ (uint8_t) (value >> (8 * i)) }, 1);
+                put(out, &(uint8_t){(uint8_t) (value >> (8 * i))}, 1);
 }
 
 static uint32_t crc32_of(const uint8_t *data, size_t size) {
@@ -70,7 +70,7 @@ static size_t name_size(const struct test_entry *entry) {
 }
 
 static struct place put_local(struct out *out, const struct test_entry *entry) {
-        struct place place = { .header = out->size };
+        struct place place = {.header = out->size};
         struct out packed = {};
         if (entry->deflated)
                 put_blocks(&packed, entry->data, entry->size);

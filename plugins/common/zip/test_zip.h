@@ -11,11 +11,11 @@
 
 struct test_entry {
         const char *name;
-        size_t name_size;       /* 0 = strlen(name) */
+        size_t name_size; /* 0 = strlen(name) */
         const void *data;
         size_t size;
-        bool deflated;          /* as deflate blocks that are not compressed */
-        uint16_t method;        /* instead of what the data is packed by */
+        bool deflated;   /* as deflate blocks that are not compressed */
+        uint16_t method; /* instead of what the data is packed by */
         uint16_t flags;
         uint16_t mode;          /* of Unix */
         const char *local_name; /* in the local header, where it is to differ */
