@@ -11,6 +11,7 @@ struct smp_probe {
         uint32_t items;
         uint32_t request_id;
         struct gw_timer *timer; /* when there is nothing to ask */
+        bool canceled;
         unsigned n_silences;
         void (*done)(void *ctx, int result, const struct gw_error *err);
         void *ctx;
@@ -167,7 +168,7 @@ static void nothing_to_ask(void *ctx) {
         struct smp_probe *probe = ctx;
 
         probe->timer = NULL;
-        finish(probe, 0, NULL);
+        finish(probe, probe->canceled ? -ECANCELED : 0, NULL);
 }
 
 int smp_probe_start(struct smp_client *client, uint32_t items, struct smp_probe_result *result,
@@ -191,6 +192,7 @@ int smp_probe_start(struct smp_client *client, uint32_t items, struct smp_probe_
 }
 
 void smp_probe_cancel(struct smp_probe *probe) {
+        probe->canceled = true;
         smp_client_cancel(probe->client, probe->request_id);
 }
 
