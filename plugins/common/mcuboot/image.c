@@ -126,11 +126,12 @@ static int trust_require(const struct mcuboot_verdict *verdict, const struct gw_
 
 static int trust_check(const struct source *source, const struct gw_format_options *options, struct mcuboot_image *image,
                        struct gw_error *err) {
+        struct mcuboot_signed about = {source, &image->header, &image->tlvs};
         _cleanup_mcuboot_keys_ struct mcuboot_keys keys = {};
         int r = options ? mcuboot_keys_init(&keys, options->public_keys, options->n_public_keys, err) : 0;
         if (r < 0)
                 return r;
-        r = mcuboot_signatures_check(source, &image->header, &image->tlvs, &keys, &image->verdict, err);
+        r = mcuboot_signatures_check(&about, &keys, &image->verdict, err);
         return r < 0 ? r : trust_require(&image->verdict, options, err);
 }
 

@@ -85,21 +85,26 @@ static bool signature_fits(const struct mcuboot_key *key, const struct mcuboot_s
         return digest_verify(key->key, bytes, message);
 }
 
-/* What is signed: the hash, or with a pure signature the bytes that the hash is made of. *ret_owned is the caller's to free. */
-static int message_get(const struct source *source, const struct mcuboot_header *header, const struct mcuboot_tlvs *tlvs,
-                       uint8_t **ret_owned, struct gw_error *err) {
-        uint64_t size = (uint64_t) header->header_size + header->body_size + header->protected_size;
+static uint64_t signed_size(const struct mcuboot_header *header) {
+        return (uint64_t) header->header_size + header->body_size + header->protected_size;
+}
+
+/* What is signed: the hash, or with a pure signature the bytes that the hash is made of; *ret_owned then is the caller's to free. */
+static int message_get(const struct mcuboot_signed *image, struct bytes *ret_message, uint8_t **ret_owned, struct gw_error *err) {
+        uint64_t size = signed_size(image->header);
         _cleanup_free_ uint8_t *data = NULL;
         int r;
-        if (!tlvs->pure)
+        *ret_message = (struct bytes){image->tlvs->hash, image->tlvs->hash_size};
+        if (!image->tlvs->pure)
                 return 0;
         if (size > MCUBOOT_PURE_MAX)
                 return refuse(err, "file-too-large", "an image with a pure signature may have %u bytes, this has %llu", MCUBOOT_PURE_MAX,
                               (unsigned long long) size);
         data = malloc((size_t) size);
-        r = data ? source_read(source, 0, data, (size_t) size) : -ENOMEM;
+        r = data ? source_read(image->source, 0, data, (size_t) size) : -ENOMEM;
         if (r < 0)
                 return source_failed(err, r, "reading the signed bytes");
+        *ret_message = (struct bytes){data, (size_t) size};
         *ret_owned = TAKE_PTR(data);
         return 0;
 }
@@ -145,26 +150,25 @@ static const char *sample_key_find(const struct mcuboot_tlvs *tlvs) {
         return name;
 }
 
-static int signatures_check(const struct source *source, const struct mcuboot_header *header, const struct mcuboot_tlvs *tlvs,
-                            const struct mcuboot_keys *keys, struct mcuboot_verdict *verdict, struct gw_error *err) {
-        struct bytes message = {tlvs->hash, tlvs->hash_size};
+static int signatures_check(const struct mcuboot_signed *image, const struct mcuboot_keys *keys, struct mcuboot_verdict *verdict,
+                            struct gw_error *err) {
+        struct bytes message = {};
         _cleanup_free_ uint8_t *whole = NULL;
-        int r = keys->n_keys ? message_get(source, header, tlvs, &whole, err) : 0;
-        if (whole)
-                message = (struct bytes){whole, (size_t) header->header_size + header->body_size + header->protected_size};
-        for (size_t i = 0; i < tlvs->n_signatures && r == 0; i++)
-                r = signature_check(&tlvs->signatures[i], keys, message, verdict, err);
+        int r = keys->n_keys ? message_get(image, &message, &whole, err) : 0;
+        for (size_t i = 0; i < image->tlvs->n_signatures && r == 0; i++)
+                r = signature_check(&image->tlvs->signatures[i], keys, message, verdict, err);
         return r;
 }
 
-int mcuboot_signatures_check(const struct source *source, const struct mcuboot_header *header, const struct mcuboot_tlvs *tlvs,
-                             const struct mcuboot_keys *keys, struct mcuboot_verdict *ret_verdict, struct gw_error *err) {
+int mcuboot_signatures_check(const struct mcuboot_signed *image, const struct mcuboot_keys *keys, struct mcuboot_verdict *ret_verdict,
+                             struct gw_error *err) {
+        const struct mcuboot_tlvs *tlvs = image->tlvs;
         struct mcuboot_verdict verdict = {.n_keys = keys->n_keys, .sample_key = sample_key_find(tlvs)};
         int r = 0;
-        if (tlvs->n_signatures && tlvs->pure && mcuboot_header_encrypted(header))
+        if (tlvs->n_signatures && tlvs->pure && mcuboot_header_encrypted(image->header))
                 verdict_set(&verdict, MCUBOOT_TRUST_UNCHECKABLE, &tlvs->signatures[0], NULL);
         else if (tlvs->n_signatures)
-                r = signatures_check(source, header, tlvs, keys, &verdict, err);
+                r = signatures_check(image, keys, &verdict, err);
         if (r < 0)
                 return r;
         *ret_verdict = verdict;

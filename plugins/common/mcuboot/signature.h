@@ -29,9 +29,16 @@ struct mcuboot_verdict {
         const char *sample_key; /* name of the published sample key that one of the signatures is made with, or NULL */
 };
 
+/* What the signatures of one image are about; all lent. */
+struct mcuboot_signed {
+        const struct source *source;
+        const struct mcuboot_header *header;
+        const struct mcuboot_tlvs *tlvs;
+};
+
 /* image-signature-invalid, file-too-large (pure signatures): -EBADMSG; others when the file cannot be read. */
-int mcuboot_signatures_check(const struct source *source, const struct mcuboot_header *header, const struct mcuboot_tlvs *tlvs,
-                             const struct mcuboot_keys *keys, struct mcuboot_verdict *ret_verdict, struct gw_error *err);
+int mcuboot_signatures_check(const struct mcuboot_signed *image, const struct mcuboot_keys *keys, struct mcuboot_verdict *ret_verdict,
+                             struct gw_error *err);
 
 /* "ed25519", "rsa-2048", ... */
 const char *mcuboot_signature_kind_name(uint16_t type);
