@@ -114,7 +114,7 @@ int command_reply_result(const struct json *id, const char *gateway, struct json
  * code of enum command_code. err names the error (its text becomes message and data.text); advice (of the catalogue) and errors may
  * be NULL. An id that could not be read becomes null, as JSON-RPC says.
  *   {"jsonrpc":"2.0","id":1,"gateway":"pi-1","error":{"code":-32000,"message":"…",
- *    "data":{"name":"unknown-device","text":"…","advice":"…","errors":[{"path":"…","text":"…"}]}}}
+ *    "data":{"name":"device-unknown","text":"…","advice":"…","errors":[{"path":"…","text":"…"}]}}}
  */
 struct command_failure {
         enum command_code code;

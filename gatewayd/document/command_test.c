@@ -150,7 +150,7 @@ static void assert_text(struct json *json, const char *expected) {
 static void test_writing(void **state) {
         _cleanup_json_ struct json *id = json_new_string("q-1");
         struct json *reply = NULL, *result = json_new_object();
-        struct gw_error err = { .name = "unknown-device", .text = "no device \"x\"" };
+        struct gw_error err = { .name = "device-unknown", .text = "no device \"x\"" };
         struct json_errors errors;
         struct command_failure failure = { COMMAND_CODE_FAILED, &err, "list the devices", &errors };
 
@@ -161,7 +161,7 @@ static void test_writing(void **state) {
         assert_text(reply, "{\"jsonrpc\":\"2.0\",\"id\":\"q-1\",\"gateway\":\"pi-1\",\"result\":{\"n\":3}}");
         assert_int_equal(command_reply_error(NULL, NULL, &failure, &reply), 0);
         assert_text(reply, "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32000,\"message\":\"no device \\\"x\\\"\","
-                           "\"data\":{\"name\":\"unknown-device\",\"text\":\"no device \\\"x\\\"\",\"advice\":\"list the devices\"}}}");
+                           "\"data\":{\"name\":\"device-unknown\",\"text\":\"no device \\\"x\\\"\",\"advice\":\"list the devices\"}}}");
         json_errors_add(&errors, "params.id", "is missing");
         assert_int_equal(command_reply_error(id, "pi-1", &failure, &reply), 0);
         assert_non_null(json_child(json_child(json_child(reply, "error"), "data"), "errors"));

@@ -30,17 +30,20 @@ struct gw_device {
         char driver[STR_DRIVER_MAX + 1];
         const char *key;                 /* within id */
 
-        bool adopted;    /* may be written to */
-        bool configured; /* has a [device NAME] section; then also adopted */
+        bool adopted;    /* may be written to: stated by a person, a list or auto_adopt, or configured */
+        bool configured; /* has a [device NAME] section */
         bool present;    /* seen and not reported as gone since the daemon began */
 
         /* by the [device] section; NULL or empty where it says nothing */
         char *address_configured;
         char *model_configured;
         struct str_list labels_configured;
-        const struct gw_settings *driver_values; /* keys of the driver's table; NULL unless configured */
+        struct gw_settings *driver_values;       /* keys of the driver's table; NULL unless configured */
+        const struct gw_setting *driver_table;   /* NULL: the driver is not registered, or has none */
+
 
         /* by a person at the adoption, device.set or the adoption list */
+        bool adoption_stated;
         char *name_adopted;
         char *model_adopted;
         char *address_adopted;
@@ -72,10 +75,12 @@ struct gw_device {
 
         /* of the fleet */
         struct gw_device *hash_next;
-        struct list order;         /* discovered ones: longest unheard first; others: by adoption */
+        struct list order;         /* discovered ones: longest unheard first; others: by adoption; forgotten ones: to be freed */
         struct list unwritten;     /* linked: the row is older than the device */
+        int64_t unwritten_since_ms; /* monotonic */
+        bool row_stale;            /* more than last_seen_ms and rssi_dbm differs from the row */
         unsigned n_holds;
-        bool forgotten;            /* freed with the last hold */
+        bool forgotten;
 };
 
 /* --- what struct gw_device_api hands to plugins --- */
@@ -85,9 +90,9 @@ const char *device_key(const struct gw_device *device);
 const char *device_address(const struct gw_device *device);
 /* Effective model; NULL unknown or contradicted. */
 const char *device_model_or_null(const struct gw_device *device);
-/* Of the [device] section (default applied), then of its facts; NULL. */
+/* What the [device] section says, then its facts, then the default of the driver's table; NULL. */
 const char *device_attribute(const struct gw_device *device, const char *name);
-/* Keys of the driver's table only; 0 for a device without a section. */
+/* The same as a number (a duration in ms, a size in bytes); keys of the driver's table only, else 0. */
 int64_t device_attribute_number(const struct gw_device *device, const char *name);
 const struct gw_image *device_images(const struct gw_device *device, size_t *ret_n);
 

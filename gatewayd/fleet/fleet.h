@@ -36,13 +36,13 @@ struct fleet_options {
 };
 
 /* Loads the rows of the store and the [device NAME] sections (plugins are registered before). Mistakes in sections are those of
- * settings_device_values() and make it fail: -EINVAL with err `invalid-configuration`. */
+ * settings_device_values() and make it fail: -EINVAL with err `config-invalid`. */
 int fleet_new(const struct fleet_options *options, struct fleet **ret_fleet, struct gw_error *err);
 /* Writes what is unwritten. Every hold must have been released. */
 void fleet_free(struct fleet *fleet);
 
-/* Other settings: sections that came are added, changed ones taken over, vanished ones are not configured (but adopted) any more.
- * The adoption list is read again by its own function. -EINVAL changes nothing. */
+/* Other settings: sections that came are added, changed ones taken over; where one vanished the device stays adopted only if that was
+ * stated otherwise, too. The adoption list is read again by its own function. -EINVAL changes nothing. */
 int fleet_reload(struct fleet *fleet, const struct settings *settings, struct gw_error *err);
 
 /*
@@ -85,7 +85,7 @@ struct fleet_counts fleet_count(const struct fleet *fleet);
 void fleet_hold(struct gw_device *device);
 void fleet_release(struct fleet *fleet, struct gw_device *device);
 
-/* --- changing, by persons. Names of errors: device-unknown, device-busy (held), device-configured, invalid-params. --- */
+/* --- changing, by persons. Names of errors: device-unknown, device-in-use (held), device-configured, params-invalid. --- */
 
 /* NULL members leave what is there; "" takes it away. labels NULL: unchanged, an empty list: none. */
 struct fleet_statement {
@@ -95,7 +95,7 @@ struct fleet_statement {
         const struct str_list *labels;
 };
 
-/* Adopts; a device that was never heard is made (its driver must be registered: driver-unknown). Adopting again changes the statement
+/* Adopts; a device that was never heard is made (its driver must be registered: driver-unavailable). Adopting again changes the statement
  * only. *ret_device may be NULL. */
 int fleet_adopt(struct fleet *fleet, const char *id, const struct fleet_statement *statement, struct gw_device **ret_device, struct gw_error *err);
 int fleet_set(struct fleet *fleet, const char *id, const struct fleet_statement *statement, struct gw_error *err);
@@ -107,8 +107,13 @@ struct fleet_import {
         size_t n_changed;   /* were, and the statement differs */
         size_t n_unchanged;
 };
-/* A list as for the adoption list. -EINVAL with every mistake in errors (path "line 3, column 2") and nothing done. dry_run: counts only. */
-int fleet_import(struct fleet *fleet, const char *text, size_t size, bool dry_run, struct fleet_import *ret_import, struct json_errors *errors);
+struct fleet_import_source {
+        const char *text;
+        size_t size;
+        bool dry_run; /* counts only */
+};
+/* A list as for the adoption list. -EINVAL with every mistake in errors (path "line 3, column 2") and nothing done. */
+int fleet_import(struct fleet *fleet, const struct fleet_import_source *source, struct fleet_import *ret_import, struct json_errors *errors);
 
 /* --- results --- */
 
