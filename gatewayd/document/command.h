@@ -140,7 +140,7 @@ struct command_reply {
         const char *method;
         const struct json *params;
         int64_t error_code;        /* 0: no error */
-        struct gw_error error;     /* name and text; name "error" when the peer gave none */
+        struct gw_error error;     /* name and text; name "protocol-error" when the peer gave none */
         const char *error_advice;  /* NULL */
         const struct json *errors; /* array of {path, text}; NULL */
         struct json *tree;

@@ -49,7 +49,7 @@ static int read_error(const struct json *error, struct command_reply *reply, str
         if (reader_get_integer(json_child(error, "code"), &reply->error_code) < 0 || reply->error_code < INT32_MIN ||
             reply->error_code > INT32_MAX || reply->error_code == 0 || !message)
                 return not_a_reply(err, "error without code or message");
-        gw_error_set(&reply->error, "error", "%s", message);
+        gw_error_set(&reply->error, "protocol-error", "%s", message);
         return json_has(error, "data") ? read_error_data(json_child(error, "data"), reply, err) : 0;
 }
 

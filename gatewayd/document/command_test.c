@@ -195,7 +195,7 @@ static void test_client_reads(void **state) {
         read_reply("{\"jsonrpc\":\"2.0\",\"method\":\"progress\",\"params\":{\"percent\":3}}", &event);
         assert_string_equal(event.method, "progress");
         read_reply("{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-1,\"message\":\"m\"}}", &bare);
-        assert_string_equal(bare.error.name, "error");
+        assert_string_equal(bare.error.name, "protocol-error");
         assert_string_equal(bare.error.text, "m");
 }
 
