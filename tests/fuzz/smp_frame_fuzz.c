@@ -73,7 +73,9 @@ static void on_upload(void *ctx, int result, const struct smp_upload_report *rep
 
 static void session_begin(struct session *session) {
         const struct smp_client_options options = { .first_seq = 0 };
-        const struct smp_upload_options upload = { .size = 5000, .sha = (const uint8_t *) "0123456789abcdef0123456789abcdef", .limits = { 300, 200, 4 }, .read = read_zeros };
+        const struct smp_upload_options upload = {
+                .size = 5000, .sha = (const uint8_t *) "0123456789abcdef0123456789abcdef", .limits = { 300, 200, 4 }, .read = read_zeros
+        };
 
         memset(session, 0, sizeof *session);
         testing_host_init(&session->host);

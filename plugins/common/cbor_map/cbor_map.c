@@ -294,7 +294,8 @@ int cbor_map_parse(struct cbor_map *map, const void *data, size_t size) {
         if (size > CBOR_MAP_INPUT_MAX)
                 return -E2BIG;
         while (!parse.complete && !parse.error) {
-                struct cbor_decoder_result result = cbor_stream_decode((const uint8_t *) data + map->size, size - map->size, &callbacks, &parse);
+                struct cbor_decoder_result result =
+                        cbor_stream_decode((const uint8_t *) data + map->size, size - map->size, &callbacks, &parse);
 
                 if (result.status != CBOR_DECODER_FINISHED)
                         return -EBADMSG;

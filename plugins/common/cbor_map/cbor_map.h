@@ -14,38 +14,38 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CBOR_MAP_INPUT_MAX 65536        /* bytes */
-#define CBOR_MAP_ITEMS_MAX 512          /* keys and values, on all levels */
-#define CBOR_MAP_DEPTH_MAX 8            /* levels, the outer map is the first */
-#define CBOR_MAP_STRING_MAX 16384       /* bytes of one string */
-#define CBOR_MAP_JOINED_MAX 1024        /* bytes of all strings that came in pieces */
+#define CBOR_MAP_INPUT_MAX 65536  /* bytes */
+#define CBOR_MAP_ITEMS_MAX 512    /* keys and values, on all levels */
+#define CBOR_MAP_DEPTH_MAX 8      /* levels, the outer map is the first */
+#define CBOR_MAP_STRING_MAX 16384 /* bytes of one string */
+#define CBOR_MAP_JOINED_MAX 1024  /* bytes of all strings that came in pieces */
 
 enum cbor_kind {
         CBOR_KIND_UINT,
-        CBOR_KIND_NEGATIVE,             /* value is -1 - number */
+        CBOR_KIND_NEGATIVE, /* value is -1 - number */
         CBOR_KIND_BYTES,
-        CBOR_KIND_TEXT,                 /* not checked for UTF-8 */
+        CBOR_KIND_TEXT, /* not checked for UTF-8 */
         CBOR_KIND_ARRAY,
         CBOR_KIND_MAP,
         CBOR_KIND_BOOL,
-        CBOR_KIND_OTHER,                /* null, undefined, floats */
+        CBOR_KIND_OTHER, /* null, undefined, floats */
 };
 
 struct cbor_item {
-        uint8_t kind;                   /* enum cbor_kind */
+        uint8_t kind; /* enum cbor_kind */
         uint8_t depth;
-        uint16_t end;                   /* index of the first item behind this one and all that is inside */
-        uint32_t size;                  /* bytes of a string */
+        uint16_t end;  /* index of the first item behind this one and all that is inside */
+        uint32_t size; /* bytes of a string */
         union {
-                uint64_t number;        /* integers; bool as 0 or 1 */
-                const uint8_t *bytes;   /* strings; not terminated */
+                uint64_t number;      /* integers; bool as 0 or 1 */
+                const uint8_t *bytes; /* strings; not terminated */
         };
 };
 
 struct cbor_map {
         size_t n_items;
         size_t n_joined;
-        size_t size;                    /* bytes of the input that the map took; more may follow and is not looked at */
+        size_t size; /* bytes of the input that the map took; more may follow and is not looked at */
         struct cbor_item items[CBOR_MAP_ITEMS_MAX];
         uint8_t joined[CBOR_MAP_JOINED_MAX];
 };

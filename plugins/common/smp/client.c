@@ -19,10 +19,10 @@ struct flight {
         bool unkept;
         bool resent;
         bool sent;
-        bool switched;      /* changed its SMP version once */
-        bool undecodable;   /* an answer came that is no CBOR map */
-        bool wants_room;    /* the link was full */
-        bool ended;         /* `done` is due, with `result` */
+        bool switched;    /* changed its SMP version once */
+        bool undecodable; /* an answer came that is no CBOR map */
+        bool wants_room;  /* the link was full */
+        bool ended;       /* `done` is due, with `result` */
         uint8_t version;
         int result;
         uint32_t timeout_ms;
@@ -90,8 +90,8 @@ static uint8_t seq_first(const struct smp_client *client) {
         return first >= 0 ? (uint8_t) first : (uint8_t) (now_ms(client) / 7);
 }
 
-int smp_client_new(const struct gw_host *host, const struct smp_client_options *options, const struct smp_client_handler *handler, void *ctx,
-                   struct smp_client **ret_client) {
+int smp_client_new(const struct gw_host *host, const struct smp_client_options *options, const struct smp_client_handler *handler,
+                   void *ctx, struct smp_client **ret_client) {
         struct smp_client *client = calloc(1, sizeof *client);
 
         if (!client)
@@ -639,7 +639,8 @@ void smp_answer_error(const struct smp_answer *answer, const char *what, struct 
 
         switch (answer->result) {
         case -EREMOTEIO:
-                gw_error_set(err, "smp-refused", "%s: the device refused with %s", what, smp_status_describe(&answer->status, text, sizeof text));
+                gw_error_set(err, "smp-refused", "%s: the device refused with %s", what,
+                             smp_status_describe(&answer->status, text, sizeof text));
                 break;
         case -ETIMEDOUT:
                 gw_error_set(err, "smp-no-answer", "%s: no answer", what);

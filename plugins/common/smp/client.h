@@ -23,7 +23,7 @@ struct smp_client;
 struct smp_refusal {
         uint16_t group;
         uint8_t command;
-        uint8_t op;                     /* of the request */
+        uint8_t op; /* of the request */
         struct smp_status status;
 };
 
@@ -37,22 +37,23 @@ struct smp_client_handler {
 };
 
 struct smp_client_options {
-        uint32_t timeout_ms;            /* of requests that name none; 0 = SMP_TIMEOUT_MS */
-        uint8_t resends;                /* used by the calls of probe.h and image.h; 0 = SMP_RESENDS */
-        int first_seq;                  /* 0..255, -1 = taken from the clock, so that an answer to an earlier session is not ours */
-        bool version_1;                 /* begin with SMP v1 */
+        uint32_t timeout_ms; /* of requests that name none; 0 = SMP_TIMEOUT_MS */
+        uint8_t resends;     /* used by the calls of probe.h and image.h; 0 = SMP_RESENDS */
+        int first_seq;       /* 0..255, -1 = taken from the clock, so that an answer to an earlier session is not ours */
+        bool version_1;      /* begin with SMP v1 */
 };
 
-#define SMP_CLIENT_OPTIONS_INIT { .first_seq = -1 }
+#define SMP_CLIENT_OPTIONS_INIT                                                                                                            \
+        { .first_seq = -1 }
 
 struct smp_statistics {
-        uint64_t requests;              /* first sendings */
+        uint64_t requests; /* first sendings */
         uint64_t resends;
         uint64_t answers;
         uint64_t refusals;
-        uint64_t timeouts;              /* requests that ended without an answer */
-        uint64_t unexpected;            /* well-formed messages that answer nothing of ours */
-        uint64_t garbage;               /* datagrams or rests of them that are no SMP message */
+        uint64_t timeouts;   /* requests that ended without an answer */
+        uint64_t unexpected; /* well-formed messages that answer nothing of ours */
+        uint64_t garbage;    /* datagrams or rests of them that are no SMP message */
         uint64_t bytes_sent, bytes_received;
 };
 
@@ -62,18 +63,18 @@ struct smp_answer {
          * decoded; -ENOTCONN the link closed; -ECANCELED; -ENOBUFS, -EMSGSIZE, … it could not be sent. */
         int result;
         struct smp_status status;
-        const struct cbor_map *map;     /* with result 0 and -EREMOTEIO, else NULL */
-        uint32_t id;                    /* of the request */
-        uint32_t round_trip_ms;         /* since the last sending; 0 without an answer */
-        bool sent;                      /* the link took it at least once */
-        bool resent;                    /* was sent more than once: the round trip is not to be trusted */
-        void (*then)(void);             /* of the request */
+        const struct cbor_map *map; /* with result 0 and -EREMOTEIO, else NULL */
+        uint32_t id;                /* of the request */
+        uint32_t round_trip_ms;     /* since the last sending; 0 without an answer */
+        bool sent;                  /* the link took it at least once */
+        bool resent;                /* was sent more than once: the round trip is not to be trusted */
+        void (*then)(void);         /* of the request */
 };
 
 struct smp_request {
         uint16_t group;
         uint8_t command;
-        uint8_t op;                     /* SMP_OP_READ or SMP_OP_WRITE */
+        uint8_t op; /* SMP_OP_READ or SMP_OP_WRITE */
         /* The whole message: SMP_HEADER_SIZE bytes that the client fills, then the payload. Need not outlive the call. */
         uint8_t *frame;
         size_t payload_size;
@@ -85,12 +86,12 @@ struct smp_request {
         bool unkept;
         void (*done)(void *ctx, const struct smp_answer *answer);
         void *ctx;
-        void (*then)(void);             /* handed back in the answer: a typed callback behind `done` */
+        void (*then)(void); /* handed back in the answer: a typed callback behind `done` */
 };
 
 /* `handler` and its members may be NULL; it must live as long as the client. */
-int smp_client_new(const struct gw_host *host, const struct smp_client_options *options, const struct smp_client_handler *handler, void *ctx,
-                   struct smp_client **ret_client);
+int smp_client_new(const struct gw_host *host, const struct smp_client_options *options, const struct smp_client_handler *handler,
+                   void *ctx, struct smp_client **ret_client);
 /* Closes the link. No callback comes any more, requests in flight end without one. NULL is fine. */
 void smp_client_free(struct smp_client *client);
 

@@ -185,8 +185,15 @@ static void only_the_right_answer_matches(void **state) {
 
 static void garbage_is_counted_and_dropped(void **state) {
         static const char *const garbage[] = {
-                "", "0b", "0b000001000101", "0b00ffff00010101a0", "ffffffffffffffffffff", "0a00000100010101a0", "0b00000400010101a1636f66",
-                "0b000005000101015b7fffffff", "0b0000010001010100",
+                "",
+                "0b",
+                "0b000001000101",
+                "0b00ffff00010101a0",
+                "ffffffffffffffffffff",
+                "0a00000100010101a0",
+                "0b00000400010101a1636f66",
+                "0b000005000101015b7fffffff",
+                "0b0000010001010100",
         };
 
         (void) state;
@@ -442,7 +449,9 @@ static void full_link_for_ever(void **state) {
 
 static void requests_that_cannot_be(void **state) {
         static uint8_t frame[3000];
-        struct smp_request wanted = { .group = 1, .op = SMP_OP_WRITE, .frame = frame, .payload_size = 1465, .done = on_done, .ctx = &answers };
+        struct smp_request wanted = {
+                .group = 1, .op = SMP_OP_WRITE, .frame = frame, .payload_size = 1465, .done = on_done, .ctx = &answers
+        };
 
         (void) state;
         assert_int_equal(smp_client_request(client, &wanted, NULL), -EMSGSIZE);
@@ -507,7 +516,9 @@ static void named_errors(void **state) {
         static const struct {
                 int result;
                 const char *name;
-        } cases[] = { { -EREMOTEIO, "smp-refused" }, { -ETIMEDOUT, "smp-no-answer" }, { -EBADMSG, "smp-bad-answer" }, { -ENOTCONN, "link-lost" } };
+        } cases[] = {
+                { -EREMOTEIO, "smp-refused" }, { -ETIMEDOUT, "smp-no-answer" }, { -EBADMSG, "smp-bad-answer" }, { -ENOTCONN, "link-lost" }
+        };
 
         (void) state;
         for (size_t i = 0; i < 4; i++) {

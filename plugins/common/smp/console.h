@@ -16,13 +16,13 @@
 #include "common/smp/limits.h"
 
 struct smp_console_statistics {
-        uint64_t messages;              /* good ones received */
+        uint64_t messages; /* good ones received */
         uint64_t bad_crc;
-        uint64_t bad_lines;             /* marked as SMP, but no base64, too long, or not fitting the message */
-        uint64_t incomplete;            /* messages begun and never finished, or continued without a beginning */
-        uint64_t noise_lines;           /* other text */
-        uint64_t noise_bytes;           /* in other text and bad lines */
-        uint64_t bytes;                 /* all that came */
+        uint64_t bad_lines;   /* marked as SMP, but no base64, too long, or not fitting the message */
+        uint64_t incomplete;  /* messages begun and never finished, or continued without a beginning */
+        uint64_t noise_lines; /* other text */
+        uint64_t noise_bytes; /* in other text and bad lines */
+        uint64_t bytes;       /* all that came */
 };
 
 /* ---- decoder: bytes in, messages out. Also what the fuzzer feeds. */
@@ -38,9 +38,9 @@ struct smp_console_decoder {
         uint8_t line[SMP_CONSOLE_LINE_ACCEPTED];
         size_t line_size;
         bool line_overlong;
-        uint8_t *packet;                /* grows by need up to message_max + 4 */
+        uint8_t *packet; /* grows by need up to message_max + 4 */
         size_t packet_size, packet_capacity;
-        size_t packet_wanted;           /* 0 = no message is being received */
+        size_t packet_wanted; /* 0 = no message is being received */
 };
 
 /* `message_max` 0 = SMP_RECEIVE_MAX. Callbacks must not deinit the decoder. */
@@ -62,7 +62,7 @@ uint16_t smp_console_crc16(uint16_t crc, const uint8_t *data, size_t size);
 struct smp_console;
 
 struct smp_console_options {
-        size_t message_max;             /* largest message to send, 0 = SMP_MESSAGE_MAX */
+        size_t message_max;                                      /* largest message to send, 0 = SMP_MESSAGE_MAX */
         void (*noise)(void *ctx, const char *line, size_t size); /* NULL */
         void *noise_ctx;
 };

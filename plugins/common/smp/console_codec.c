@@ -13,8 +13,8 @@
  * is dropped; a packet is whole when it has as many bytes as its length says.
  */
 
-#define LINE_CHARACTERS (SMP_CONSOLE_LINE_MAX - 3)      /* of base64 */
-#define LINE_BYTES (LINE_CHARACTERS / 4 * 3)            /* that they carry */
+#define LINE_CHARACTERS (SMP_CONSOLE_LINE_MAX - 3) /* of base64 */
+#define LINE_BYTES (LINE_CHARACTERS / 4 * 3)       /* that they carry */
 
 static const uint8_t first_marker[2] = { 0x06, 0x09 };
 static const uint8_t next_marker[2] = { 0x04, 0x14 };

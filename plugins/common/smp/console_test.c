@@ -54,10 +54,18 @@ static void crc_check_value(void **state) {
 
 /* Messages and their lines, as the specification works them. */
 #define STATE_READ "0800000100010700a0"
-#define STATE_READ_LINE "\x06\x09" "AAsIAAABAAEHAKAqkQ==\n"
-#define LONG_1 "\x06\x09" "AMoKAADAAAEJAQABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4fICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj9AQUJDREVGR0hJSktMTU5PUFFS\n"
-#define LONG_2 "\x04\x14" "U1RVVldYWVpbXF1eX2BhYmNkZWZnaGlqa2xtbm9wcXJzdHV2d3h5ent8fX5/gIGCg4SFhoeIiYqLjI2Oj5CRkpOUlZaXmJmam5ydnp+goaKjpKWmp6ipqqusra6v\n"
-#define LONG_3 "\x04\x14" "sLGys7S1tre4ubq7vL2+v+Uq\n"
+#define STATE_READ_LINE                                                                                                                    \
+        "\x06\x09"                                                                                                                         \
+        "AAsIAAABAAEHAKAqkQ==\n"
+#define LONG_1                                                                                                                             \
+        "\x06\x09"                                                                                                                         \
+        "AMoKAADAAAEJAQABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4fICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj9AQUJDREVGR0hJSktMTU5PUFFS\n"
+#define LONG_2                                                                                                                             \
+        "\x04\x14"                                                                                                                         \
+        "U1RVVldYWVpbXF1eX2BhYmNkZWZnaGlqa2xtbm9wcXJzdHV2d3h5ent8fX5/gIGCg4SFhoeIiYqLjI2Oj5CRkpOUlZaXmJmam5ydnp+goaKjpKWmp6ipqqusra6v\n"
+#define LONG_3                                                                                                                             \
+        "\x04\x14"                                                                                                                         \
+        "sLGys7S1tre4ubq7vL2+v+Uq\n"
 
 static size_t long_message(uint8_t *message) {
         int size = testing_hex("0a0000c000010901", message, 8);
@@ -72,9 +80,12 @@ static void frames_both_ways(void **state) {
                 const char *message, *line;
         } cases[] = {
                 { STATE_READ, STATE_READ_LINE },
-                { "0a00000900000100a161646568656c6c6f", "\x06\x09" "ABMKAAAJAAABAKFhZGVoZWxsb3o2\n" },
-                { "0a00000100000205a0", "\x06\x09" "AAsKAAABAAACBaCORw==\n" },
-                { "48656c6c6f2c20776f726c6421", "\x06\x09" "AA9IZWxsbywgd29ybGQhet4=\n" },
+                { "0a00000900000100a161646568656c6c6f", "\x06\x09"
+                                                        "ABMKAAAJAAABAKFhZGVoZWxsb3o2\n" },
+                { "0a00000100000205a0", "\x06\x09"
+                                        "AAsKAAABAAACBaCORw==\n" },
+                { "48656c6c6f2c20776f726c6421", "\x06\x09"
+                                                "AA9IZWxsbywgd29ybGQhet4=\n" },
         };
 
         (void) state;
@@ -149,24 +160,44 @@ static void noise_and_damage(void **state) {
         } cases[] = {
                 { "uart:~$ \n" STATE_READ_LINE "[00:00:01] <inf> boot\r\n", 1, 2, 0, 0, 0 },
                 { "\r\n\r\n\n" STATE_READ_LINE, 1, 0, 0, 0, 0 },
-                { "\x06\x09" "AAsIAAABAAEHAKAqkQ==\r\n", 1, 0, 0, 0, 0 },
-                { "uart:~$ " STATE_READ_LINE, 1, 1, 0, 0, 0 },                      /* a prompt before it */
-                { LONG_1 "log\n" LONG_2 "another log\n" LONG_3, 1, 2, 0, 0, 0 },    /* logs between the lines */
+                { "\x06\x09"
+                  "AAsIAAABAAEHAKAqkQ==\r\n",
+                  1, 0, 0, 0, 0 },
+                { "uart:~$ " STATE_READ_LINE, 1, 1, 0, 0, 0 },                   /* a prompt before it */
+                { LONG_1 "log\n" LONG_2 "another log\n" LONG_3, 1, 2, 0, 0, 0 }, /* logs between the lines */
                 { LONG_1 "half a log" LONG_2 LONG_3, 1, 1, 0, 0, 0 },
-                { LONG_1 LONG_3, 0, 0, 0, 0, 0 },                                   /* a lost line: still waiting */
-                { LONG_1 LONG_3 STATE_READ_LINE, 1, 0, 0, 0, 1 },                   /* … until the next begins */
-                { LONG_2 LONG_3 STATE_READ_LINE, 1, 0, 0, 0, 2 },                   /* continued without a beginning */
-                { LONG_1 LONG_2 LONG_2 LONG_3, 0, 0, 0, 1, 1 },                     /* more than it said */
-                { "\x06\x09" "AAsIAAABAAEHAKAqkg==\n", 0, 0, 1, 0, 0 },
-                { "\x06\x09" "AAsIAAABAAEHAKAqk\n" STATE_READ_LINE, 1, 0, 0, 1, 0 }, /* no whole groups */
-                { "\x06\x09" "AAsI*AABAAEHAKAqkQ==\n", 0, 0, 0, 1, 0 },
-                { "\x06\x09" "AA==AAEHAKAqkQ==\n", 0, 0, 0, 1, 0 },                 /* padding within a line */
-                { "\x06\x09" "A===\n", 0, 0, 0, 1, 0 },
+                { LONG_1 LONG_3, 0, 0, 0, 0, 0 },                 /* a lost line: still waiting */
+                { LONG_1 LONG_3 STATE_READ_LINE, 1, 0, 0, 0, 1 }, /* … until the next begins */
+                { LONG_2 LONG_3 STATE_READ_LINE, 1, 0, 0, 0, 2 }, /* continued without a beginning */
+                { LONG_1 LONG_2 LONG_2 LONG_3, 0, 0, 0, 1, 1 },   /* more than it said */
+                { "\x06\x09"
+                  "AAsIAAABAAEHAKAqkg==\n",
+                  0, 0, 1, 0, 0 },
+                { "\x06\x09"
+                  "AAsIAAABAAEHAKAqk\n" STATE_READ_LINE,
+                  1, 0, 0, 1, 0 }, /* no whole groups */
+                { "\x06\x09"
+                  "AAsI*AABAAEHAKAqkQ==\n",
+                  0, 0, 0, 1, 0 },
+                { "\x06\x09"
+                  "AA==AAEHAKAqkQ==\n",
+                  0, 0, 0, 1, 0 }, /* padding within a line */
+                { "\x06\x09"
+                  "A===\n",
+                  0, 0, 0, 1, 0 },
                 { "\x06\x09\n", 0, 0, 0, 1, 0 },
-                { "\x06\x09" "AA==\n", 0, 0, 0, 1, 0 },                             /* not even a length */
-                { "\x06\x09" "AAAA\n", 0, 0, 0, 1, 0 },                             /* a length below its CRC */
-                { "\x06\x09" "//8A\n" STATE_READ_LINE, 1, 0, 0, 1, 0 },             /* 65535 bytes promised */
-                { "\x06\x06\x09" "AAsIAAABAAEHAKAqkQ==\n", 1, 1, 0, 0, 0 },
+                { "\x06\x09"
+                  "AA==\n",
+                  0, 0, 0, 1, 0 }, /* not even a length */
+                { "\x06\x09"
+                  "AAAA\n",
+                  0, 0, 0, 1, 0 }, /* a length below its CRC */
+                { "\x06\x09"
+                  "//8A\n" STATE_READ_LINE,
+                  1, 0, 0, 1, 0 }, /* 65535 bytes promised */
+                { "\x06\x06\x09"
+                  "AAsIAAABAAEHAKAqkQ==\n",
+                  1, 1, 0, 0, 0 },
         };
 
         (void) state;

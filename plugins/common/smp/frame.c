@@ -79,13 +79,31 @@ bool smp_status_is_not_supported(const struct smp_status *status) {
 }
 
 static const char *const rc_names[] = {
-        "EOK",      "EUNKNOWN", "ENOMEM",  "EINVAL",   "ETIMEOUT", "ENOENT",        "EBADSTATE",
-        "EMSGSIZE", "ENOTSUP",  "ECORRUPT", "EBUSY",   "EACCESSDENIED", "UNSUPPORTED_TOO_OLD", "UNSUPPORTED_TOO_NEW",
+        "EOK",
+        "EUNKNOWN",
+        "ENOMEM",
+        "EINVAL",
+        "ETIMEOUT",
+        "ENOENT",
+        "EBADSTATE",
+        "EMSGSIZE",
+        "ENOTSUP",
+        "ECORRUPT",
+        "EBUSY",
+        "EACCESSDENIED",
+        "UNSUPPORTED_TOO_OLD",
+        "UNSUPPORTED_TOO_NEW",
 };
 
 static const char *const os_names[] = {
-        "OK",           "UNKNOWN",           "INVALID_FORMAT",           "QUERY_YIELDS_NO_ANSWER",
-        "RTC_NOT_SET",  "RTC_COMMAND_FAILED", "QUERY_RESPONSE_VALUE_NOT_VALID", "HEAP_STATS_FETCH_FAILED",
+        "OK",
+        "UNKNOWN",
+        "INVALID_FORMAT",
+        "QUERY_YIELDS_NO_ANSWER",
+        "RTC_NOT_SET",
+        "RTC_COMMAND_FAILED",
+        "QUERY_RESPONSE_VALUE_NOT_VALID",
+        "HEAP_STATS_FETCH_FAILED",
 };
 
 static const char *const image_names[] = {

@@ -95,10 +95,10 @@ enum smp_image_code {
 };
 
 struct smp_header {
-        uint8_t op;             /* 0..7, known ones are enum smp_op */
-        uint8_t version;        /* 0..3, known ones are enum smp_version */
+        uint8_t op;      /* 0..7, known ones are enum smp_op */
+        uint8_t version; /* 0..3, known ones are enum smp_version */
         uint8_t flags;
-        uint16_t size;          /* bytes of payload behind the header */
+        uint16_t size; /* bytes of payload behind the header */
         uint16_t group;
         uint8_t seq;
         uint8_t command;
@@ -111,10 +111,10 @@ int smp_header_read(const uint8_t *data, size_t size, struct smp_header *ret_hea
 /* What an answer says about success. A missing code and a code 0 are success. */
 struct smp_status {
         bool refused;
-        bool group_form;        /* {"err": {"group", "rc"}}, else the plain {"rc"} */
-        uint16_t group;         /* of the err form; may differ from the request's */
-        int32_t code;           /* saturated to 32 bits */
-        char rsn[SMP_RSN_MAX];  /* text that some builds add, printable ASCII only; empty else */
+        bool group_form;       /* {"err": {"group", "rc"}}, else the plain {"rc"} */
+        uint16_t group;        /* of the err form; may differ from the request's */
+        int32_t code;          /* saturated to 32 bits */
+        char rsn[SMP_RSN_MAX]; /* text that some builds add, printable ASCII only; empty else */
 };
 
 void smp_status_read(const struct cbor_map *map, struct smp_status *ret_status);

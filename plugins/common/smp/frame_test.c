@@ -31,8 +31,8 @@ static void read_answer(const char *hex, struct smp_header *header, struct smp_s
 }
 
 static void header_both_ways(void **state) {
-        static const char *const headers[] = { "0800000100002a06a0", "0a00007800010101", "000000010000ff06a0", "0b00000e00010001",
-                                               "0300000600ff0801", "1f80000100000000a0" };
+        static const char *const headers[] = { "0800000100002a06a0", "0a00007800010101", "000000010000ff06a0",
+                                               "0b00000e00010001",   "0300000600ff0801", "1f80000100000000a0" };
 
         (void) state;
         for (size_t i = 0; i < sizeof headers / sizeof headers[0]; i++) {
@@ -74,12 +74,14 @@ static void errors_in_both_forms(void **state) {
         } cases[] = {
                 { "0b00001100010800a163657272a26567726f75700162726309", true, true, 1, 9, "NO_FREE_SLOT (group 1, code 9)" },
                 { "0300000500010800a162726306", true, false, 0, 6, "EBADSTATE (rc 6)" },
-                { "0300001800010801a2627263016372736e6e6d61676963206d69736d61746368", true, false, 0, 1, "EUNKNOWN (rc 1): magic mismatch" },
+                { "0300001800010801a2627263016372736e6e6d61676963206d69736d61746368", true, false, 0, 1,
+                  "EUNKNOWN (rc 1): magic mismatch" },
                 { "0100000600000006bf62726308ff", true, false, 0, 8, "ENOTSUP (rc 8)" },
                 { "0b00001100030f00a163657272a26567726f75700362726303", true, true, 3, 3, "KEY_NOT_FOUND (group 3, code 3)" },
                 { "0b00001300010d00bf63657272bf6567726f75700162726308ffff", true, true, 1, 8, "HASH_NOT_FOUND (group 1, code 8)" },
                 /* An application's own group and code. */
-                { "0b00001500010d00a163657272a26567726f75701901f46272631901f4", true, true, 500, 500, "unknown code (group 500, code 500)" },
+                { "0b00001500010d00a163657272a26567726f75701901f46272631901f4", true, true, 500, 500,
+                  "unknown code (group 500, code 500)" },
                 /* Success in its forms. */
                 { "0300000c00010101bf62726300636f6666183fff", false, false, 0, 0, NULL },
                 { "0b00000100010101a0", false, false, 0, 0, NULL },

@@ -41,7 +41,8 @@ static int image_parse(const struct cbor_map *map, const struct cbor_item *item,
         size_t hash_size;
         uint64_t number = 0, slot = 0;
 
-        if (cbor_map_get_uint(map, item, "image", UINT8_MAX, &number) == -ERANGE || cbor_map_get_uint(map, item, "slot", UINT8_MAX, &slot) < 0)
+        if (cbor_map_get_uint(map, item, "image", UINT8_MAX, &number) == -ERANGE ||
+            cbor_map_get_uint(map, item, "slot", UINT8_MAX, &slot) < 0)
                 return -EBADMSG;
         image.image = (uint8_t) number;
         image.slot = (uint8_t) slot;
@@ -181,7 +182,8 @@ int smp_image_read(struct smp_client *client, smp_image_state_done done, void *c
         return small_request_send(client, &small, &request, ret_id);
 }
 
-int smp_image_write(struct smp_client *client, const struct smp_image_choice *choice, smp_image_state_done done, void *ctx, uint32_t *ret_id) {
+int smp_image_write(struct smp_client *client, const struct smp_image_choice *choice, smp_image_state_done done, void *ctx,
+                    uint32_t *ret_id) {
         struct smp_request request = {
                 .group = SMP_GROUP_IMAGE,
                 .command = SMP_IMAGE_STATE,

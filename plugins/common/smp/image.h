@@ -13,14 +13,14 @@
 struct smp_image_state {
         struct gw_image images[GW_IMAGES_MAX];
         size_t n_images;
-        size_t n_left_out;              /* beyond GW_IMAGES_MAX, or not understandable */
+        size_t n_left_out; /* beyond GW_IMAGES_MAX, or not understandable */
 };
 
 struct smp_slot {
         uint8_t image;
         uint8_t slot;
-        uint32_t size;                  /* bytes, 0 = the device could not open it */
-        int16_t upload_image;           /* number to give to the upload for this very slot; -1 not told */
+        uint32_t size;        /* bytes, 0 = the device could not open it */
+        int16_t upload_image; /* number to give to the upload for this very slot; -1 not told */
 };
 
 struct smp_slot_info {
@@ -46,7 +46,8 @@ struct smp_image_choice {
         size_t hash_size;
         bool confirm;
 };
-int smp_image_write(struct smp_client *client, const struct smp_image_choice *choice, smp_image_state_done done, void *ctx, uint32_t *ret_id);
+int smp_image_write(struct smp_client *client, const struct smp_image_choice *choice, smp_image_state_done done, void *ctx,
+                    uint32_t *ret_id);
 /* slot < 0: the device's choice (the one not running). In multi-image builds slots count through: 2n, 2n + 1. */
 int smp_image_erase(struct smp_client *client, int slot, smp_done done, void *ctx, uint32_t *ret_id);
 int smp_slot_info_read(struct smp_client *client, smp_slot_info_done done, void *ctx, uint32_t *ret_id);
@@ -57,7 +58,7 @@ int smp_slot_info_read(struct smp_client *client, smp_slot_info_done done, void 
  */
 struct smp_reset_options {
         bool force;
-        int boot_mode;                  /* -1 = not sent; 1 = stay in the bootloader or firmware loader */
+        int boot_mode; /* -1 = not sent; 1 = stay in the bootloader or firmware loader */
 };
 int smp_os_reset(struct smp_client *client, const struct smp_reset_options *options, smp_done done, void *ctx, uint32_t *ret_id);
 /* `text` up to 64 characters; it comes back as `r` of answer->map. */

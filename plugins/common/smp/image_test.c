@@ -66,11 +66,11 @@ static void end(void) {
 static const uint8_t counting[32] = { 0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15,
                                       16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31 };
 
-#define AFTER_TEST                                                                                                                 \
-        "0b0000f200010800a266696d6167657382a864736c6f74006776657273696f6e65312e322e3264686173685820000102030405060708090a0b0c0d0e" \
-        "0f101112131415161718191a1b1c1d1e1f68626f6f7461626c65f56770656e64696e67f469636f6e6669726d6564f566616374697665f5697065726d" \
-        "616e656e74f4a864736c6f74016776657273696f6e67312e322e332e3464686173685820a3e23335aa1c7923929b6ae6cf974b9121001e88e37c0227" \
-        "43a6815fa05afee968626f6f7461626c65f56770656e64696e67f569636f6e6669726d6564f466616374697665f4697065726d616e656e74f46b7370" \
+#define AFTER_TEST                                                                                                                         \
+        "0b0000f200010800a266696d6167657382a864736c6f74006776657273696f6e65312e322e3264686173685820000102030405060708090a0b0c0d0e"         \
+        "0f101112131415161718191a1b1c1d1e1f68626f6f7461626c65f56770656e64696e67f469636f6e6669726d6564f566616374697665f5697065726d"         \
+        "616e656e74f4a864736c6f74016776657273696f6e67312e322e332e3464686173685820a3e23335aa1c7923929b6ae6cf974b9121001e88e37c0227"         \
+        "43a6815fa05afee968626f6f7461626c65f56770656e64696e67f569636f6e6669726d6564f466616374697665f4697065726d616e656e74f46b7370"         \
         "6c697453746174757300"
 
 static void requests_as_worked(void **state) {
@@ -145,19 +145,20 @@ static void state_lists(void **state) {
                 int result;
                 size_t n_images, n_left_out;
         } cases[] = {
-                { "a166696d6167657380", 0, 0, 0 },                                   /* no readable slot */
+                { "a166696d6167657380", 0, 0, 0 }, /* no readable slot */
                 { "bf66696d616765739fffff", 0, 0, 0 },
                 { "a0", -EBADMSG, 0, 0 },
                 { "a166696d61676573a0", -EBADMSG, 0, 0 },
-                { "a166696d6167657381a164736c6f7401", 0, 1, 0 },                     /* frugal: no flag, no hash */
-                { "a166696d6167657381a265696d61676501" "64736c6f7400", 0, 1, 0 },    /* second image */
-                { "a166696d6167657382a0a164736c6f7401", 0, 1, 1 },                   /* one without a slot */
-                { "a166696d616765738305f6a164736c6f7401", 0, 1, 2 },                 /* no maps */
-                { "a166696d6167657381a265696d616765190100" "64736c6f7400", 0, 0, 1 }, /* image 256 */
+                { "a166696d6167657381a164736c6f7401", 0, 1, 0 },                   /* frugal: no flag, no hash */
+                { "a166696d6167657381a265696d6167650164736c6f7400", 0, 1, 0 },     /* second image */
+                { "a166696d6167657382a0a164736c6f7401", 0, 1, 1 },                 /* one without a slot */
+                { "a166696d616765738305f6a164736c6f7401", 0, 1, 2 },               /* no maps */
+                { "a166696d6167657381a265696d61676519010064736c6f7400", 0, 0, 1 }, /* image 256 */
                 /* A hash of 65 bytes is left out, one of 64 is kept (checked below). */
                 { "a166696d6167657381a264736c6f7400646861736858"
                   "41000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
-                  "00000000000000000000000000", 0, 1, 0 },
+                  "00000000000000000000000000",
+                  0, 1, 0 },
         };
 
         (void) state;
@@ -208,10 +209,10 @@ static void slot_info_as_worked(void **state) {
         (void) state;
         begin(12);
         assert_int_equal(smp_slot_info_read(client, on_info, &host, NULL), 0);
-        testing_link_receive_hex(&peer,
-                                 "0900007000010c06a166696d6167657381a365696d6167650065736c6f747382a364736c6f74006473697a651a0007c0006f75706c6f61645f"
-                                 "696d6167655f696401a364736c6f74016473697a651a0007b0006f75706c6f61645f696d6167655f6964026e6d61785f696d6167655f73697a"
-                                 "651a00079000");
+        testing_link_receive_hex(
+                &peer, "0900007000010c06a166696d6167657381a365696d6167650065736c6f747382a364736c6f74006473697a651a0007c0006f75706c6f61645f"
+                       "696d6167655f696401a364736c6f74016473697a651a0007b0006f75706c6f61645f696d6167655f6964026e6d61785f696d6167655f73697a"
+                       "651a00079000");
         assert_int_equal(result, 0);
         assert_true(has_info);
         assert_int_equal(last_info.n_slots, 2);
@@ -362,16 +363,11 @@ static void recorded_conversation(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(requests_as_worked),
-                cmocka_unit_test(state_after_test),
-                cmocka_unit_test(state_lists),
-                cmocka_unit_test(more_images_than_we_keep),
-                cmocka_unit_test(slot_info_as_worked),
-                cmocka_unit_test(slot_that_could_not_be_opened),
-                cmocka_unit_test(reset_is_sent_once),
-                cmocka_unit_test(reset_with_a_dropped_link_is_accepted),
-                cmocka_unit_test(reset_refused),
-                cmocka_unit_test(recorded_conversation),
+                cmocka_unit_test(requests_as_worked),  cmocka_unit_test(state_after_test),
+                cmocka_unit_test(state_lists),         cmocka_unit_test(more_images_than_we_keep),
+                cmocka_unit_test(slot_info_as_worked), cmocka_unit_test(slot_that_could_not_be_opened),
+                cmocka_unit_test(reset_is_sent_once),  cmocka_unit_test(reset_with_a_dropped_link_is_accepted),
+                cmocka_unit_test(reset_refused),       cmocka_unit_test(recorded_conversation),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -204,7 +204,8 @@ void smp_probe_free(struct smp_probe *probe) {
         free(probe);
 }
 
-void smp_limits_compute(const struct smp_probe_result *result, size_t link_max, size_t framing, uint32_t window_cap, struct smp_limits *ret_limits) {
+void smp_limits_compute(const struct smp_probe_result *result, size_t link_max, size_t framing, uint32_t window_cap,
+                        struct smp_limits *ret_limits) {
         size_t buffer = result->buf_size > 0 ? result->buf_size : SMP_MESSAGE_DEFAULT;
         size_t message_max = buffer > framing ? buffer - framing : 0;
         uint32_t window = result->buf_count >= 3 ? result->buf_count - 1 : 1;

@@ -72,6 +72,10 @@ static void answer(const char *payload_hex) {
 
 #define RC_8 "bf62726308ff"
 
+#define MEMFAULT_ANSWER                                                                                                                    \
+        "bf6d6465766963655f73657269616c6644454d4f30317068617264776172655f76657273696f6e62646b6d736f6674776172655f74797065636170706f"       \
+        "63757272656e745f76657273696f6e65312e302e30ff"
+
 static void everything_is_offered(void **state) {
         static const char *const questions[] = {
                 "0800000100000106a0",
@@ -81,7 +85,7 @@ static void everything_is_offered(void **state) {
                 "0800000a00000507a166666f726d61746161",
                 "0800000100010606a0",
                 "0800000100800700a0",
-                "0a00000c00000800a161646867617465776179" "64",
+                "0a00000c00000800a16164686761746577617964",
         };
         static const char *const answers[] = {
                 "a2686275665f73697a651909ab696275665f636f756e7404",
@@ -90,9 +94,8 @@ static void everything_is_offered(void **state) {
                 "a1666f75747075746d6e726635323430646b5f787879",
                 "a1666f7574707574665a6570687972",
                 "a166696d6167657381a265696d6167650065736c6f747381a264736c6f74006473697a651a0007c000",
-                "bf6d6465766963655f73657269616c6644454d4f3031706861726477617265" "5f76657273696f6e62646b6d736f6674776172655f74797065636170706f"
-                "63757272656e745f76657273696f6e65312e302e30ff",
-                "a161726867617465776179" "64",
+                MEMFAULT_ANSWER,
+                "a16172686761746577617964",
         };
 
         (void) state;
@@ -141,10 +144,10 @@ static void nothing_is_offered_and_asked_once(void **state) {
 static void odd_answers_are_no_offers(void **state) {
         (void) state;
         start(SMP_PROBE_PARAMS | SMP_PROBE_BOOTLOADER | SMP_PROBE_MODE | SMP_PROBE_BOARD);
-        answer("a1686275665f73697a6561" "78");                /* buf_size: "x" */
+        answer("a1686275665f73697a656178"); /* buf_size: "x" */
         answer("bf6a626f6f746c6f61646572674d4355626f6f74ff");
-        answer("a1646d6f646520");                             /* mode -1 */
-        answer("a163657272a26567726f75700062726302");         /* one unknown format letter */
+        answer("a1646d6f646520");                     /* mode -1 */
+        answer("a163657272a26567726f75700062726302"); /* one unknown format letter */
         assert_int_equal(n_done, 1);
         assert_int_equal(done_result, 0);
         assert_int_equal(result.offered, SMP_PROBE_BOOTLOADER | SMP_PROBE_MODE);
@@ -230,15 +233,15 @@ static void limits_of_links_and_devices(void **state) {
                 size_t message_max, fallback;
                 uint32_t window;
         } cases[] = {
-                { 384, 4, SMP_MESSAGE_MAX, 4, 0, 380, 244, 3 },       /* serial as shipped */
-                { 2048, 2, 1472, 0, 0, 1472, 244, 1 },                /* UDP as shipped */
-                { 2475, 4, SMP_MESSAGE_MAX, 0, 0, 2475, 244, 3 },     /* BLE as shipped */
-                { 0, 0, 1472, 0, 0, 384, 244, 1 },                    /* nothing told */
+                { 384, 4, SMP_MESSAGE_MAX, 4, 0, 380, 244, 3 },   /* serial as shipped */
+                { 2048, 2, 1472, 0, 0, 1472, 244, 1 },            /* UDP as shipped */
+                { 2475, 4, SMP_MESSAGE_MAX, 0, 0, 2475, 244, 3 }, /* BLE as shipped */
+                { 0, 0, 1472, 0, 0, 384, 244, 1 },                /* nothing told */
                 { 0, 0, SMP_MESSAGE_MAX, 4, 0, 380, 244, 1 },
-                { 1024, 1, SMP_MESSAGE_MAX, 4, 0, 1020, 244, 1 },     /* serial recovery */
+                { 1024, 1, SMP_MESSAGE_MAX, 4, 0, 1020, 244, 1 }, /* serial recovery */
                 { 128, 9, 1472, 0, 4, 128, 128, 4 },
                 { 65535, 65535, SIZE_MAX, 0, 100, SMP_MESSAGE_MAX, 244, SMP_WINDOW_MAX },
-                { 2, 3, 1472, 4, 0, 0, 0, 2 },                        /* nonsense: no upload will start */
+                { 2, 3, 1472, 4, 0, 0, 0, 2 }, /* nonsense: no upload will start */
         };
 
         (void) state;

@@ -17,7 +17,8 @@ static int64_t host_now_ms(const struct gw_host *host) {
         return ((const struct testing_host *) host)->now_ms;
 }
 
-static int host_timer_start(const struct gw_host *host, int64_t delay_ms, void (*fired)(void *ctx), void *ctx, struct gw_timer **ret_timer) {
+static int host_timer_start(const struct gw_host *host, int64_t delay_ms, void (*fired)(void *ctx), void *ctx,
+                            struct gw_timer **ret_timer) {
         struct testing_host *testing = host->internal;
         struct gw_timer *timer = calloc(1, sizeof *timer), **at = &testing->timers;
 

@@ -32,9 +32,9 @@ struct testing_link {
         struct gw_link link;
         size_t max_datagram;
         size_t queued_bytes;
-        int send_result;        /* what send() answers; 0 = takes it */
-        size_t n_room;          /* datagrams that it takes before -EAGAIN */
-        bool closed;            /* by its owner */
+        int send_result; /* what send() answers; 0 = takes it */
+        size_t n_room;   /* datagrams that it takes before -EAGAIN */
+        bool closed;     /* by its owner */
         /* NULL: kept in `sent`. Else called with each datagram. */
         int (*on_send)(void *ctx, const void *data, size_t size);
         void *on_send_ctx;
@@ -64,35 +64,35 @@ int testing_hex(const char *hex, uint8_t *ret_bytes, size_t room);
 
 struct testing_device {
         struct testing_host *host;
-        struct testing_link link;       /* give this to the client */
+        struct testing_link link; /* give this to the client */
 
         /* The line. */
-        int64_t latency_ms;             /* each way */
-        uint64_t bytes_per_s;           /* 0 = not limited; both ways */
+        int64_t latency_ms;   /* each way */
+        uint64_t bytes_per_s; /* 0 = not limited; both ways */
         unsigned lose_request_permille, lose_answer_permille;
-        uint32_t random;                /* state of the generator; set for another course */
+        uint32_t random; /* state of the generator; set for another course */
         int (*judge_request)(struct testing_device *device, const uint8_t *data, size_t size); /* NULL; < 0 loses it */
         int (*judge_answer)(struct testing_device *device, const uint8_t *data, size_t size);
-        size_t framing;                 /* bytes that the line adds to a message */
+        size_t framing; /* bytes that the line adds to a message */
 
         /* The server. */
-        size_t message_max;             /* longer requests are dropped without a word; 0 = any */
-        size_t corrupt_above;           /* longer ones are answered with rc 9; 0 = never */
-        uint32_t buf_count;             /* buffers; 0 = any number. A request without one gets rc 2 */
-        int64_t work_ms;                /* for a request */
-        int64_t erase_ms;               /* at the first packet */
-        uint32_t write_block;           /* drops tails that do not fill it; 0 = keeps all */
-        bool has_match;                 /* compares the SHA-256 in its last answer */
-        bool no_resume;                 /* MCUboot's recovery: off 0 always begins anew */
+        size_t message_max;   /* longer requests are dropped without a word; 0 = any */
+        size_t corrupt_above; /* longer ones are answered with rc 9; 0 = never */
+        uint32_t buf_count;   /* buffers; 0 = any number. A request without one gets rc 2 */
+        int64_t work_ms;      /* for a request */
+        int64_t erase_ms;     /* at the first packet */
+        uint32_t write_block; /* drops tails that do not fill it; 0 = keeps all */
+        bool has_match;       /* compares the SHA-256 in its last answer */
+        bool no_resume;       /* MCUboot's recovery: off 0 always begins anew */
         bool wrong_match;
-        bool version_1_only;            /* rc 13 to version 2 */
+        bool version_1_only; /* rc 13 to version 2 */
 
         /* What it holds. */
         uint8_t *image;
         uint64_t len, off;
         uint8_t sha[32];
         bool session, finished;
-        uint32_t n_busy;                /* requests that hold a buffer */
+        uint32_t n_busy; /* requests that hold a buffer */
         int64_t erasing_ms, busy_until_ms, line_in_free_us, line_out_free_us;
         uint64_t n_requests, n_answers, n_refused_buffer, n_lost, n_erases;
         uint32_t max_busy;

@@ -167,7 +167,8 @@ static void request_work(struct testing_device *device, const uint8_t *data, siz
         else if (header.group == SMP_GROUP_IMAGE && header.command == SMP_IMAGE_UPLOAD)
                 upload(device, &header, &map);
         else if (header.group == SMP_GROUP_OS && header.command == SMP_OS_PARAMS)
-                answer(device, &header, frame, (size_t) testing_hex("a2686275665f73697a65190800696275665f636f756e7404", frame, sizeof frame));
+                answer(device, &header, frame,
+                       (size_t) testing_hex("a2686275665f73697a65190800696275665f636f756e7404", frame, sizeof frame));
         else
                 answer_rc(device, &header, SMP_RC_NOT_SUPPORTED);
         /* Request and answer each take a buffer until the answer has left. */

@@ -20,18 +20,18 @@
  */
 
 #define PLACES (2 * SMP_WINDOW_MAX)
-#define FIRST_DATA_MIN 32          /* the server wants the whole image header in the first packet */
+#define FIRST_DATA_MIN 32 /* the server wants the whole image header in the first packet */
 #define PROGRESS_INTERVAL_MS 250u
-#define RTO_FIRST_GUESS_MS 1000u   /* before anything was measured */
-#define RTO_SLACK_MS 20u           /* the clock's steps and the loop's own delays */
-#define RTO_LAST_MS 500u           /* the device may be comparing the SHA-256 */
-#define WRITE_BLOCK_MAX 64u        /* largest tail that a device drops because of its flash's write size */
-#define HOLD_MS 100u               /* before the next try when the device has no buffer even for one request */
+#define RTO_FIRST_GUESS_MS 1000u /* before anything was measured */
+#define RTO_SLACK_MS 20u         /* the clock's steps and the loop's own delays */
+#define RTO_LAST_MS 500u         /* the device may be comparing the SHA-256 */
+#define WRITE_BLOCK_MAX 64u      /* largest tail that a device drops because of its flash's write size */
+#define HOLD_MS 100u             /* before the next try when the device has no buffer even for one request */
 #define CHECK_TIMEOUT_MS 2500u
-#define BLOCKED_MAX_MS 60000       /* a link that takes nothing for that long is dead */
+#define BLOCKED_MAX_MS 60000 /* a link that takes nothing for that long is dead */
 
 enum phase {
-        PHASE_FIRST,  /* the first packet is out, alone */
+        PHASE_FIRST, /* the first packet is out, alone */
         PHASE_STREAM,
         PHASE_CHECK,  /* the first packet was never answered: does the device answer something short? */
         PHASE_ENDING, /* `done` is due */
@@ -72,9 +72,9 @@ struct smp_upload {
         struct chunk chunks[PLACES];
         size_t n_chunks;
 
-        unsigned n_first;    /* sendings of the first packet */
-        unsigned n_silences; /* in a row */
-        unsigned n_repeats;  /* goings back to repeat_off */
+        unsigned n_first;     /* sendings of the first packet */
+        unsigned n_silences;  /* in a row */
+        unsigned n_repeats;   /* goings back to repeat_off */
         unsigned n_backwards; /* times that the device forgot something */
         unsigned n_no_buffer;
         uint64_t repeat_off;
@@ -198,8 +198,8 @@ static void fail_refused(struct smp_upload *upload, const struct smp_status *sta
         else if (smp_status_is_rc(status, SMP_RC_CORRUPT) || smp_status_is_rc(status, SMP_RC_TOO_LARGE))
                 fail(upload, -EREMOTEIO, "smp-message-too-long", "messages of %zu bytes: %s", upload->budget, text);
         else
-                fail(upload, -EREMOTEIO, "smp-refused", "image upload at %llu: the device refused with %s", (unsigned long long) upload->confirmed,
-                     text);
+                fail(upload, -EREMOTEIO, "smp-refused", "image upload at %llu: the device refused with %s",
+                     (unsigned long long) upload->confirmed, text);
 }
 
 /* ---- the table */
@@ -477,7 +477,8 @@ static void check_answered(void *ctx, const struct smp_answer *answer) {
         else if (answer->result == -ENOTCONN)
                 fail(upload, -ENOTCONN, "link-lost", "the link closed before the first upload packet was answered");
         else
-                fail(upload, -ETIMEDOUT, "smp-no-answer", "no answer to the first upload packet for %u s", SMP_TIMEOUT_FIRST_CHUNK_MS / 1000);
+                fail(upload, -ETIMEDOUT, "smp-no-answer", "no answer to the first upload packet for %u s",
+                     SMP_TIMEOUT_FIRST_CHUNK_MS / 1000);
         callback_leave(upload);
 }
 
@@ -751,8 +752,8 @@ static void silent(struct smp_upload *upload) {
 
         upload->n_silences++;
         if (upload->n_silences >= SMP_CHUNK_SILENCES_MAX && silent_ms >= limit_ms) {
-                fail(upload, -ETIMEDOUT, "smp-no-answer", "the device fell silent at %llu of %llu bytes", (unsigned long long) upload->confirmed,
-                     (unsigned long long) upload->options.size);
+                fail(upload, -ETIMEDOUT, "smp-no-answer", "the device fell silent at %llu of %llu bytes",
+                     (unsigned long long) upload->confirmed, (unsigned long long) upload->options.size);
                 return;
         }
         for (size_t i = 0; i < upload->n_chunks; i++)
@@ -776,8 +777,8 @@ static void stream_due(struct smp_upload *upload) {
         int64_t now = now_ms(upload);
 
         if (!oldest_in_window(upload))
-                fail(upload, -ETIMEDOUT, "link-lost", "the link takes no more bytes at %llu of %llu", (unsigned long long) upload->confirmed,
-                     (unsigned long long) upload->options.size);
+                fail(upload, -ETIMEDOUT, "link-lost", "the link takes no more bytes at %llu of %llu",
+                     (unsigned long long) upload->confirmed, (unsigned long long) upload->options.size);
         else if (smp_client_queued_bytes(upload->client) > 0 && now - upload->heard_ms < BLOCKED_MAX_MS)
                 upload->line_busy_ms = now;
         else
@@ -840,7 +841,8 @@ static int options_check(const struct smp_upload_options *options, struct gw_err
         if (options->limits.message_max > SMP_MESSAGE_MAX)
                 return -EINVAL;
         if (smp_upload_chunk_size(options->limits.message_max, &keys) < (options->size < FIRST_DATA_MIN ? options->size : FIRST_DATA_MIN)) {
-                gw_error_set(err, "smp-message-too-long", "the device takes messages of %zu bytes: too short for an upload", options->limits.message_max);
+                gw_error_set(err, "smp-message-too-long", "the device takes messages of %zu bytes: too short for an upload",
+                             options->limits.message_max);
                 return -EMSGSIZE;
         }
         return 0;

@@ -23,14 +23,14 @@
 struct smp_upload;
 
 struct smp_upload_options {
-        uint64_t size;                  /* of the image, 1..UINT32_MAX */
-        uint32_t image;                 /* number for the device; 0 is not sent */
-        const uint8_t *sha;             /* 32 bytes, SHA-256 of the whole file; NULL = none, and then no resuming. Copied */
-        bool upgrade;                   /* the device is to refuse a version that is not higher */
-        struct smp_limits limits;       /* smp_limits_compute() */
+        uint64_t size;            /* of the image, 1..UINT32_MAX */
+        uint32_t image;           /* number for the device; 0 is not sent */
+        const uint8_t *sha;       /* 32 bytes, SHA-256 of the whole file; NULL = none, and then no resuming. Copied */
+        bool upgrade;             /* the device is to refuse a version that is not higher */
+        struct smp_limits limits; /* smp_limits_compute() */
         /* A device without buffers for a second request and without resume (MCUboot's serial recovery): window 1, no sha. */
         bool recovery;
-        uint32_t progress_interval_ms;  /* 0 = 250 */
+        uint32_t progress_interval_ms; /* 0 = 250 */
         /* Fills `buffer` with exactly `size` bytes of the image. 0 or negative errno. */
         int (*read)(void *ctx, uint64_t offset, void *buffer, size_t size);
         void (*progress)(void *ctx, uint64_t confirmed, uint64_t total); /* NULL; a few times a second at most, and at the end */
@@ -38,26 +38,27 @@ struct smp_upload_options {
 };
 
 struct smp_upload_report {
-        uint64_t confirmed;             /* bytes that the device has, as it said last */
-        uint64_t resumed_at;            /* offset at which the device went on after the first packet; 0 = from the start */
-        bool already;                   /* the device had the whole image: no data was sent beyond the first packet */
-        bool matched;                   /* the device compared the SHA-256 of what it stored */
+        uint64_t confirmed;  /* bytes that the device has, as it said last */
+        uint64_t resumed_at; /* offset at which the device went on after the first packet; 0 = from the start */
+        bool already;        /* the device had the whole image: no data was sent beyond the first packet */
+        bool matched;        /* the device compared the SHA-256 of what it stored */
         /* The answer to the last chunk was lost; the device says off 0, as after a finished upload (or after a reset): read the
          * state and look for the hash. */
         bool unproven;
-        struct smp_status status;       /* of the refusal that ended it */
-        uint64_t chunks;                /* sent, first sendings and repeated ones */
-        uint64_t repeats;               /* chunks sent again */
-        uint32_t window;                /* at the end */
-        uint32_t message_size;          /* at the end */
-        uint32_t round_trip_ms;         /* smoothed */
+        struct smp_status status; /* of the refusal that ended it */
+        uint64_t chunks;          /* sent, first sendings and repeated ones */
+        uint64_t repeats;         /* chunks sent again */
+        uint32_t window;          /* at the end */
+        uint32_t message_size;    /* at the end */
+        uint32_t round_trip_ms;   /* smoothed */
         int64_t duration_ms;
-        struct gw_error error;          /* named, unless the result is 0 or -ECANCELED */
+        struct gw_error error; /* named, unless the result is 0 or -ECANCELED */
 };
 
 /*
  * result 0: the device has all (see `unproven`). -EREMOTEIO refused (report->status); -EBADMSG the device compared and it differs
- * (smp-upload-mismatch); -EPROTO an impossible offset; -ESTALE the device answers but does not get on; -ETIMEDOUT silence; -ENOTCONN link; -ECANCELED stopped; others: `read` failed.
+ * (smp-upload-mismatch); -EPROTO an impossible offset; -ESTALE the device answers but does not get on; -ETIMEDOUT silence; -ENOTCONN link;
+ * -ECANCELED stopped; others: `read` failed.
  */
 typedef void (*smp_upload_done)(void *ctx, int result, const struct smp_upload_report *report);
 
@@ -80,7 +81,7 @@ struct smp_chunk_keys {
         bool first;
         uint64_t len;
         size_t sha_size;
-        uint32_t image;                 /* sent when not 0 */
+        uint32_t image; /* sent when not 0 */
         bool upgrade;
 };
 size_t smp_upload_chunk_size(size_t budget, const struct smp_chunk_keys *keys);

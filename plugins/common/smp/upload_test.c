@@ -123,7 +123,7 @@ static int teardown(void **state) {
 
 static void chunk_sizes_of_the_table(void **state) {
         static const size_t table[][5] = {
-                { 128, 60, 106, 105, 103 },  { 244, 176, 222, 221, 219 },    { 384, 315, 361, 360, 358 },
+                { 128, 60, 106, 105, 103 },  { 244, 176, 222, 221, 219 },  { 384, 315, 361, 360, 358 },
                 { 495, 426, 472, 471, 469 }, { 1020, 951, 997, 996, 994 }, { 2475, 2406, 2452, 2451, 2449 },
         };
         static const uint64_t offs[] = { 0, 100, 1000, 70000 };
@@ -185,16 +185,16 @@ static void vector_load(void) {
         assert_int_equal(testing_hex(digest, sha, sizeof sha), 32);
 }
 
-#define FIRST                                                                                                                      \
-        "0a00007800010101a4636f666600636c656e18fc6373686158204ccc1fabea4de9f950f25c471343c240b482288728573b0db1a27d6145f88f12"     \
-        "6464617461583f3db8f3960000000020000c004000000000000000010203000400000000000000000102030405060708090a0b0c0d0e0f1011121314" \
+#define FIRST                                                                                                                              \
+        "0a00007800010101a4636f666600636c656e18fc6373686158204ccc1fabea4de9f950f25c471343c240b482288728573b0db1a27d6145f88f12"             \
+        "6464617461583f3db8f3960000000020000c004000000000000000010203000400000000000000000102030405060708090a0b0c0d0e0f1011121314"         \
         "15161718191a1b1c1d1e"
-#define SECOND                                                                                                                     \
-        "0a00007800010201a2636f6666183f6464617461586a1f202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f08690c00"   \
-        "50000400070000000769900010002000a3e23335aa1c7923929b6ae6cf974b9121001e88e37c022743a6815fa05afee901002000a050837d850705"   \
+#define SECOND                                                                                                                             \
+        "0a00007800010201a2636f6666183f6464617461586a1f202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f08690c00"           \
+        "50000400070000000769900010002000a3e23335aa1c7923929b6ae6cf974b9121001e88e37c022743a6815fa05afee901002000a050837d850705"           \
         "82ccf7394b0988847cc3"
-#define THIRD                                                                                                                      \
-        "0a00006100010301a2636f666618a96464617461585312cb88259b894899f6f239cf1791a52400400021b419098b1bde0e5c7d9831415be83859cb05"  \
+#define THIRD                                                                                                                              \
+        "0a00006100010301a2636f666618a96464617461585312cb88259b894899f6f239cf1791a52400400021b419098b1bde0e5c7d9831415be83859cb05"         \
         "48cfe7429352dc1dbbc23399eed2a19c30198819cbc61bd0035ac2bcf70c69bbab65d30775dfe49f1cfa2f6904"
 
 static void worked_upload(const char *first_answer) {
@@ -264,14 +264,14 @@ static void answers_to_the_first_packet(void **state) {
                 { "0b00001300010101bf63657272bf6567726f75700162726317ffff", -EREMOTEIO, "smp-refused" },
                 { "0300000500010101a162726306", -EREMOTEIO, "smp-refused" },
                 { "0b00000100010101a0", -EPROTO, "smp-bad-answer" },
-                { "0b00000800010101a1636f666618ff", 1, "" },          /* cut short by one byte: dropped, still waiting */
+                { "0b00000800010101a1636f666618ff", 1, "" },                        /* cut short by one byte: dropped, still waiting */
                 { "0b00000700010101a1636f666618ff", -EPROTO, "smp-upload-offset" }, /* 255 of 252 */
-                { "0b00000700010101a1636f666618fc", 0, "" },          /* there already */
+                { "0b00000700010101a1636f666618fc", 0, "" },                        /* there already */
                 { "0b00000e00010101a2636f666618fc656d61746368f4", -EBADMSG, "smp-upload-mismatch" },
-                { "0b00000600010101a1636f666620", -EPROTO, "smp-bad-answer" },      /* a negative offset */
-                { "0b00000700010201a1636f666618fc", 1, "" },          /* another sequence number */
-                { "0b00000700010100a1636f666618fc", 1, "" },          /* another command */
-                { "0900000700010101a1636f666618fc", 1, "" },          /* another op */
+                { "0b00000600010101a1636f666620", -EPROTO, "smp-bad-answer" }, /* a negative offset */
+                { "0b00000700010201a1636f666618fc", 1, "" },                   /* another sequence number */
+                { "0b00000700010100a1636f666618fc", 1, "" },                   /* another command */
+                { "0900000700010101a1636f666618fc", 1, "" },                   /* another op */
         };
 
         (void) state;
