@@ -19,11 +19,11 @@ const struct campaign_policy campaign_policy_default = {
 };
 
 /* Members of the design that this version does not carry out: refused by name, so that nobody relies on a rule that is not kept. */
-static const char *const unsupported_devices[] = { "rssi_min_dbm", "updated_by" };
+static const char *const unsupported_devices[] = {"rssi_min_dbm", "updated_by"};
 static const char *const unsupported_policy[] = {
         "waves", "soak_s", "gate", "abort", "maintenance_windows", "at_window_end", "start_jitter_s", "battery_min_percent",
 };
-static const char *const unsupported_document[] = { "rollback_of" };
+static const char *const unsupported_document[] = {"rollback_of"};
 
 struct member_names {
         const char *const *allowed;
@@ -86,7 +86,7 @@ static void require_artifact_members(struct reader *reader, struct place place, 
 }
 
 static void read_artifact(struct reader *reader, struct place place, struct campaign_artifact *artifact) {
-        static const char *const allowed[] = { "url", "size", "sha256", "format", "version", "image", "compatible" };
+        static const char *const allowed[] = {"url", "size", "sha256", "format", "version", "image", "compatible"};
         const char *digest;
         int64_t number;
 
@@ -95,13 +95,13 @@ static void read_artifact(struct reader *reader, struct place place, struct camp
         keep_text(reader, place, "url", &rule_url, &artifact->url);
         keep_text(reader, place, "format", &rule_driver, &artifact->format);
         keep_text(reader, place, "version", &rule_version, &artifact->version);
-        if (reader_integer(reader, place, "size", (struct integer_range){ 1, CAMPAIGN_ARTIFACT_SIZE_MAX }, &number))
+        if (reader_integer(reader, place, "size", (struct integer_range){1, CAMPAIGN_ARTIFACT_SIZE_MAX}, &number))
                 artifact->size = (uint64_t) number;
-        if (reader_integer(reader, place, "image", (struct integer_range){ 0, CAMPAIGN_IMAGE_MAX }, &number))
+        if (reader_integer(reader, place, "image", (struct integer_range){0, CAMPAIGN_IMAGE_MAX}, &number))
                 artifact->image = (int) number;
         if (reader_text(reader, place, "sha256", &rule_sha256, &digest))
                 str_hex_decode(artifact->sha256, sizeof(artifact->sha256), digest);
-        reader_texts(reader, place, "compatible", (struct list_rule){ &rule_model, 1, CAMPAIGN_COMPATIBLE_MAX }, &artifact->compatible);
+        reader_texts(reader, place, "compatible", (struct list_rule){&rule_model, 1, CAMPAIGN_COMPATIBLE_MAX}, &artifact->compatible);
 }
 
 /* A model that two artifacts of the same format (or of none) list would leave open which of them is meant. */
@@ -133,7 +133,7 @@ static void read_artifacts(struct reader *reader, struct place place, bool is_si
         document->n_artifacts = json_length(list);
         json_path_member(path, place.path, "artifacts");
         for (size_t i = 0; i < document->n_artifacts; i++) {
-                struct place item_place = { json_at(list, i), item_path };
+                struct place item_place = {json_at(list, i), item_path};
 
                 json_path_index(item_path, path, i);
                 document->artifacts[i].image = -1;
@@ -162,10 +162,10 @@ static void check_all(struct reader *reader, struct place place, const struct ca
 }
 
 static void read_selector(struct reader *reader, struct place document_place, struct campaign_selector *selector) {
-        static const char *const allowed[] = { "all", "ids", "labels", "name", "driver", "version" };
-        const struct member_names names = { allowed, ARRAY_SIZE(allowed), unsupported_devices, ARRAY_SIZE(unsupported_devices) };
+        static const char *const allowed[] = {"all", "ids", "labels", "name", "driver", "version"};
+        const struct member_names names = {allowed, ARRAY_SIZE(allowed), unsupported_devices, ARRAY_SIZE(unsupported_devices)};
         char path[JSON_PATH_MAX];
-        struct place place = { NULL, path };
+        struct place place = {NULL, path};
 
         if (!reader_require(reader, document_place, "devices") || !reader_object(reader, document_place, "devices", &place.json))
                 return;
@@ -173,9 +173,9 @@ static void read_selector(struct reader *reader, struct place document_place, st
         check_members(reader, place, &names);
         reader_bool(reader, place, "all", &selector->all);
         check_all(reader, place, selector);
-        reader_texts(reader, place, "ids", (struct list_rule){ &rule_device_id, 1, CAMPAIGN_IDS_MAX }, &selector->ids);
-        reader_texts(reader, place, "labels", (struct list_rule){ &rule_id, 1, CAMPAIGN_LABELS_MAX }, &selector->labels);
-        reader_texts(reader, place, "driver", (struct list_rule){ &rule_driver, 1, CAMPAIGN_DRIVERS_MAX }, &selector->drivers);
+        reader_texts(reader, place, "ids", (struct list_rule){&rule_device_id, 1, CAMPAIGN_IDS_MAX}, &selector->ids);
+        reader_texts(reader, place, "labels", (struct list_rule){&rule_id, 1, CAMPAIGN_LABELS_MAX}, &selector->labels);
+        reader_texts(reader, place, "driver", (struct list_rule){&rule_driver, 1, CAMPAIGN_DRIVERS_MAX}, &selector->drivers);
         keep_text(reader, place, "name", &rule_glob, &selector->name);
         keep_text(reader, place, "version", &rule_version_rule, &selector->version);
         if (selector->version)
@@ -187,26 +187,26 @@ static void read_selector(struct reader *reader, struct place document_place, st
 /* --- policy --- */
 
 static void read_trial(struct reader *reader, struct place policy_place, struct campaign_policy *policy) {
-        static const char *const allowed[] = { "duration_s", "checks" };
+        static const char *const allowed[] = {"duration_s", "checks"};
         char path[JSON_PATH_MAX];
-        struct place place = { NULL, path };
+        struct place place = {NULL, path};
         int64_t number;
 
         if (!reader_object(reader, policy_place, "trial", &place.json))
                 return;
         json_path_member(path, policy_place.path, "trial");
         reader_members(reader, place, allowed, ARRAY_SIZE(allowed));
-        if (reader_integer(reader, place, "duration_s", (struct integer_range){ 0, CAMPAIGN_TRIAL_MAX_S }, &number))
+        if (reader_integer(reader, place, "duration_s", (struct integer_range){0, CAMPAIGN_TRIAL_MAX_S}, &number))
                 policy->trial_ms = number * 1000;
-        if (reader_integer(reader, place, "checks", (struct integer_range){ 1, CAMPAIGN_TRIAL_CHECKS_MAX }, &number))
+        if (reader_integer(reader, place, "checks", (struct integer_range){1, CAMPAIGN_TRIAL_CHECKS_MAX}, &number))
                 policy->trial_checks = (uint32_t) number;
 }
 
 static void read_policy(struct reader *reader, struct place document_place, struct campaign_policy *policy) {
-        static const char *const allowed[] = { "mode", "trial", "deadline", "concurrency", "attempts", "allow_downgrade" };
-        const struct member_names names = { allowed, ARRAY_SIZE(allowed), unsupported_policy, ARRAY_SIZE(unsupported_policy) };
+        static const char *const allowed[] = {"mode", "trial", "deadline", "concurrency", "attempts", "allow_downgrade"};
+        const struct member_names names = {allowed, ARRAY_SIZE(allowed), unsupported_policy, ARRAY_SIZE(unsupported_policy)};
         char path[JSON_PATH_MAX];
-        struct place place = { NULL, path };
+        struct place place = {NULL, path};
         const char *text;
         int64_t number;
 
@@ -220,9 +220,9 @@ static void read_policy(struct reader *reader, struct place document_place, stru
                 time_parse_rfc3339(text, &policy->deadline_ms);
                 policy->deadline_ms = MAX(policy->deadline_ms, 1); /* 0 means absent */
         }
-        if (reader_integer(reader, place, "concurrency", (struct integer_range){ 1, CAMPAIGN_CONCURRENCY_MAX }, &number))
+        if (reader_integer(reader, place, "concurrency", (struct integer_range){1, CAMPAIGN_CONCURRENCY_MAX}, &number))
                 policy->concurrency = (uint32_t) number;
-        if (reader_integer(reader, place, "attempts", (struct integer_range){ 1, CAMPAIGN_ATTEMPTS_MAX }, &number))
+        if (reader_integer(reader, place, "attempts", (struct integer_range){1, CAMPAIGN_ATTEMPTS_MAX}, &number))
                 policy->attempts = (uint32_t) number;
         reader_bool(reader, place, "allow_downgrade", &policy->allow_downgrade);
         read_trial(reader, place, policy);
@@ -231,7 +231,7 @@ static void read_policy(struct reader *reader, struct place document_place, stru
 /* --- the document --- */
 
 static void read_claims(struct reader *reader, struct place place, bool is_signed, struct campaign_document *document) {
-        const struct integer_range range = { 0, CAMPAIGN_TIME_MAX_S };
+        const struct integer_range range = {0, CAMPAIGN_TIME_MAX_S};
 
         if (is_signed) {
                 reader_require(reader, place, "aud");
@@ -240,7 +240,7 @@ static void read_claims(struct reader *reader, struct place place, bool is_signe
         }
         document->iat_s = document->nbf_s = document->exp_s = -1;
         keep_text(reader, place, "iss", &rule_name, &document->iss);
-        reader_texts(reader, place, "aud", (struct list_rule){ &rule_audience, 1, CAMPAIGN_AUDIENCE_MAX }, &document->aud);
+        reader_texts(reader, place, "aud", (struct list_rule){&rule_audience, 1, CAMPAIGN_AUDIENCE_MAX}, &document->aud);
         reader_integer(reader, place, "iat", range, &document->iat_s);
         reader_integer(reader, place, "nbf", range, &document->nbf_s);
         reader_integer(reader, place, "exp", range, &document->exp_s);
@@ -251,7 +251,7 @@ static void read_claims(struct reader *reader, struct place place, bool is_signe
 }
 
 static void read_head(struct reader *reader, struct place place, struct campaign_document *document) {
-        static const char *const required[] = { "schema", "id", "revision" };
+        static const char *const required[] = {"schema", "id", "revision"};
         const char *schema = json_member_text(place.json, "schema");
         int64_t revision;
 
@@ -261,7 +261,7 @@ static void read_head(struct reader *reader, struct place place, struct campaign
                 reader_mistake(reader, place.path, "schema", "expected \"" CAMPAIGN_SCHEMA "\"");
         keep_text(reader, place, "id", &rule_id, &document->id);
         keep_text(reader, place, "comment", &rule_comment, &document->comment);
-        if (reader_integer(reader, place, "revision", (struct integer_range){ 1, CAMPAIGN_REVISION_MAX }, &revision))
+        if (reader_integer(reader, place, "revision", (struct integer_range){1, CAMPAIGN_REVISION_MAX}, &revision))
                 document->revision = (uint32_t) revision;
 }
 
@@ -283,7 +283,7 @@ static void read_document(struct reader *reader, struct place place, bool is_sig
         static const char *const allowed[] = {
                 "schema", "id", "revision", "comment", "iss", "aud", "iat", "nbf", "exp", "artifacts", "devices", "policy", "rollback",
         };
-        const struct member_names names = { allowed, ARRAY_SIZE(allowed), unsupported_document, ARRAY_SIZE(unsupported_document) };
+        const struct member_names names = {allowed, ARRAY_SIZE(allowed), unsupported_document, ARRAY_SIZE(unsupported_document)};
 
         if (!check_members(reader, place, &names) && json_kind(place.json) != JSON_KIND_OBJECT)
                 return;
@@ -298,14 +298,14 @@ static void read_document(struct reader *reader, struct place place, bool is_sig
 int campaign_document_read(const struct json *json, const char *path, const struct campaign_parse_options *options,
                            struct campaign_document **ret_document, struct json_errors *errors) {
         _cleanup_campaign_document_ struct campaign_document *document = calloc(1, sizeof(*document));
-        struct reader reader = { .errors = errors };
+        struct reader reader = {.errors = errors};
         bool is_signed = options && options->origin == CAMPAIGN_ORIGIN_SIGNED;
 
         if (!document)
                 return -ENOMEM;
         document->policy = options && options->defaults ? *options->defaults : campaign_policy_default;
         document->policy.deadline_ms = 0;
-        read_document(&reader, (struct place){ json, path }, is_signed, document);
+        read_document(&reader, (struct place){json, path}, is_signed, document);
         if (reader.out_of_memory)
                 return -ENOMEM;
         if (reader.n_mistakes > 0)
@@ -317,7 +317,7 @@ int campaign_document_read(const struct json *json, const char *path, const stru
 int campaign_document_parse(const char *text, size_t size, const struct campaign_parse_options *options,
                             struct campaign_document **ret_document, struct json_errors *errors) {
         _cleanup_json_ struct json *json = NULL;
-        struct json_check_error why = { .text = "too large" };
+        struct json_check_error why = {.text = "too large"};
         int r = json_parse(text, size, 0, &json, &why);
 
         if (r == -ENOMEM)

@@ -34,16 +34,16 @@ struct campaign_artifact {
         char *url; /* https; NULL: the file was imported */
         uint64_t size;
         uint8_t sha256[32];
-        char *format;  /* NULL: recognised by its bytes */
-        char *version; /* NULL: the file's own counts */
-        int image;     /* image number of the device; -1: as the file says */
+        char *format;               /* NULL: recognised by its bytes */
+        char *version;              /* NULL: the file's own counts */
+        int image;                  /* image number of the device; -1: as the file says */
         struct str_list compatible; /* models; empty only in a local document */
 };
 
 /* Which devices: members are ANDed, an absent one is no restriction. */
 struct campaign_selector {
         bool all;
-        struct str_list ids; /* sorted by strcmp; ask campaign_selector_has_id() */
+        struct str_list ids;     /* sorted by strcmp; ask campaign_selector_has_id() */
         struct str_list labels;  /* a device must have all of them */
         struct str_list drivers; /* any of them */
         char *name;              /* glob; NULL = no restriction */
@@ -63,13 +63,13 @@ struct campaign_policy {
 
 struct campaign_document {
         char *id;
-        uint32_t revision; /* 1.. */
-        char *comment;     /* NULL */
-        char *iss;         /* NULL */
-        struct str_list aud; /* gateway globs and group:<name>; empty where absent */
+        uint32_t revision;           /* 1.. */
+        char *comment;               /* NULL */
+        char *iss;                   /* NULL */
+        struct str_list aud;         /* gateway globs and group:<name>; empty where absent */
         int64_t iat_s, nbf_s, exp_s; /* NumericDate; -1 where absent */
         struct campaign_artifact *artifacts;
-        size_t n_artifacts;  /* 0 only with rollback */
+        size_t n_artifacts; /* 0 only with rollback */
         struct campaign_selector devices;
         struct campaign_policy policy;
         bool rollback; /* "rollback": "other-slot": each device goes back to the image in its other slot */

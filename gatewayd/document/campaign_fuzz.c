@@ -9,7 +9,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check(const uint8_t *data, size_t size, enum campaign_origin origin) {
-        const struct campaign_parse_options options = { .origin = origin };
+        const struct campaign_parse_options options = {.origin = origin};
         _cleanup_campaign_document_ struct campaign_document *document = NULL, *again = NULL;
         _cleanup_json_ struct json *json = NULL;
         struct json_errors errors;

@@ -18,7 +18,7 @@
 #define SHORTEST "{" HEAD "\"artifacts\":[" FILE_ "],\"devices\":{\"ids\":[\"smp-udp:kitchen\"]}}"
 
 static int parse(const char *text, enum campaign_origin origin, struct campaign_document **ret, struct json_errors *errors) {
-        const struct campaign_parse_options options = { .origin = origin };
+        const struct campaign_parse_options options = {.origin = origin};
 
         json_errors_init(errors);
         return campaign_document_parse(text, strlen(text), &options, ret, errors);
@@ -71,16 +71,16 @@ static void test_shortest(void **state) {
         assert_int_equal(document->exp_s, -1);
 }
 
-#define FULL                                                                                                                       \
-        "{" HEAD "\"iss\":\"ci@acme\",\"aud\":[\"pi-oslo-*\",\"group:lab\"],\"iat\":1795219200,\"nbf\":1795219200,\"exp\":1796428800," \
-        "\"comment\":\"TICKET-812\",\"artifacts\":["                                                                               \
-        "{\"url\":\"https://fw.acme.example/r2.bin\",\"size\":201344,\"sha256\":\"" DIGEST "\",\"format\":\"mcuboot\","            \
-        "\"version\":\"1.4.0\",\"image\":0,\"compatible\":[\"acme,sensor-r2\"]},"                                                  \
-        "{\"url\":\"https://fw.acme.example/r3.bin\",\"size\":7,\"sha256\":\"" OTHER_DIGEST "\","                                  \
-        "\"compatible\":[\"acme,sensor-r3\",\"acme,sensor-r4\"]}],"                                                                \
-        "\"devices\":{\"ids\":[\"smp-udp:b\",\"smp-udp:a\",\"smp-serial:c\"],\"labels\":[\"sensor\"],\"name\":\"sensor-*\","       \
-        "\"driver\":[\"smp-udp\",\"smp-serial\"],\"version\":\"<1.4.0\"},"                                                         \
-        "\"policy\":{\"mode\":\"confirm-only\",\"trial\":{\"duration_s\":120,\"checks\":3},\"deadline\":\"2026-12-05T00:00:00Z\"," \
+#define FULL                                                                                                                               \
+        "{" HEAD "\"iss\":\"ci@acme\",\"aud\":[\"pi-oslo-*\",\"group:lab\"],\"iat\":1795219200,\"nbf\":1795219200,\"exp\":1796428800,"     \
+        "\"comment\":\"TICKET-812\",\"artifacts\":["                                                                                       \
+        "{\"url\":\"https://fw.acme.example/r2.bin\",\"size\":201344,\"sha256\":\"" DIGEST "\",\"format\":\"mcuboot\","                    \
+        "\"version\":\"1.4.0\",\"image\":0,\"compatible\":[\"acme,sensor-r2\"]},"                                                          \
+        "{\"url\":\"https://fw.acme.example/r3.bin\",\"size\":7,\"sha256\":\"" OTHER_DIGEST "\","                                          \
+        "\"compatible\":[\"acme,sensor-r3\",\"acme,sensor-r4\"]}],"                                                                        \
+        "\"devices\":{\"ids\":[\"smp-udp:b\",\"smp-udp:a\",\"smp-serial:c\"],\"labels\":[\"sensor\"],\"name\":\"sensor-*\","               \
+        "\"driver\":[\"smp-udp\",\"smp-serial\"],\"version\":\"<1.4.0\"},"                                                                 \
+        "\"policy\":{\"mode\":\"confirm-only\",\"trial\":{\"duration_s\":120,\"checks\":3},\"deadline\":\"2026-12-05T00:00:00Z\","         \
         "\"concurrency\":7,\"attempts\":2,\"allow_downgrade\":true}}"
 
 static void test_full(void **state) {
@@ -109,8 +109,8 @@ static void test_full(void **state) {
 
 static void test_audience(void **state) {
         _cleanup_campaign_document_ struct campaign_document *document = good(FULL), *open = good(SHORTEST);
-        char *lab = (char[]){ "lab" };
-        const struct str_list groups = { .items = &lab, .n_items = 1 };
+        char *lab = (char[]){"lab"};
+        const struct str_list groups = {.items = &lab, .n_items = 1};
 
         (void) state;
         assert_true(campaign_audience_match(document, "pi-oslo-1", NULL));
@@ -121,9 +121,10 @@ static void test_audience(void **state) {
 
 /* Written out and read again it is the same order, whatever the configuration says by then. */
 static void test_write(void **state) {
-        static const struct campaign_policy other = { .mode = GW_MODE_UPLOAD_ONLY, .trial_ms = 1, .trial_checks = 9, .concurrency = 9, .attempts = 9 };
-        const struct campaign_parse_options options = { .defaults = &other };
-        static const char *const texts[] = { SHORTEST, FULL, "{" HEAD "\"rollback\":\"other-slot\",\"devices\":{\"all\":true}}" };
+        static const struct campaign_policy other = {
+                .mode = GW_MODE_UPLOAD_ONLY, .trial_ms = 1, .trial_checks = 9, .concurrency = 9, .attempts = 9};
+        const struct campaign_parse_options options = {.defaults = &other};
+        static const char *const texts[] = {SHORTEST, FULL, "{" HEAD "\"rollback\":\"other-slot\",\"devices\":{\"all\":true}}"};
 
         (void) state;
         for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
@@ -140,8 +141,9 @@ static void test_write(void **state) {
 }
 
 static void test_defaults(void **state) {
-        static const struct campaign_policy other = { .mode = GW_MODE_UPLOAD_ONLY, .trial_ms = 500, .trial_checks = 9, .concurrency = 8, .attempts = 7 };
-        const struct campaign_parse_options options = { .defaults = &other };
+        static const struct campaign_policy other = {
+                .mode = GW_MODE_UPLOAD_ONLY, .trial_ms = 500, .trial_checks = 9, .concurrency = 8, .attempts = 7};
+        const struct campaign_parse_options options = {.defaults = &other};
         _cleanup_campaign_document_ struct campaign_document *document = NULL;
 
         (void) state;
@@ -154,8 +156,9 @@ static void test_defaults(void **state) {
 static void test_all_mistakes_at_once(void **state) {
         static const char text[] = "{\"schema\":\"x\",\"id\":\"a b\",\"revision\":0,\"artifacts\":[{\"size\":0}],\"devices\":{\"ids\":[]},"
                                    "\"policy\":{\"mode\":\"fast\",\"waves\":[]},\"extra\":1}";
-        static const char *const paths[] = { "schema", "id", "revision", "artifacts[0].size", "artifacts[0].sha256", "devices.ids",
-                                             "policy.mode", "policy.waves", "extra" };
+        static const char *const paths[] = {
+                "schema",      "id",           "revision", "artifacts[0].size", "artifacts[0].sha256", "devices.ids",
+                "policy.mode", "policy.waves", "extra"};
 
         (void) state;
         for (size_t i = 0; i < ARRAY_SIZE(paths); i++)
@@ -163,19 +166,21 @@ static void test_all_mistakes_at_once(void **state) {
 }
 
 static void test_unsupported_members_by_name(void **state) {
-        static const char *const policy[] = { "waves", "soak_s", "gate", "abort", "maintenance_windows", "at_window_end", "start_jitter_s",
-                                              "battery_min_percent" };
+        static const char *const policy[] = {
+                "waves", "soak_s", "gate", "abort", "maintenance_windows", "at_window_end", "start_jitter_s", "battery_min_percent"};
         char text[512], path[64];
 
         (void) state;
         for (size_t i = 0; i < ARRAY_SIZE(policy); i++) {
-                str_format(text, sizeof(text), "{" HEAD "\"artifacts\":[" FILE_ "],\"devices\":{\"all\":true},\"policy\":{\"%s\":1}}", policy[i]);
+                str_format(text, sizeof(text), "{" HEAD "\"artifacts\":[" FILE_ "],\"devices\":{\"all\":true},\"policy\":{\"%s\":1}}",
+                           policy[i]);
                 str_format(path, sizeof(path), "policy.%s", policy[i]);
                 bad(CAMPAIGN_ORIGIN_LOCAL, text, path, "not supported by this version");
         }
-        bad(CAMPAIGN_ORIGIN_LOCAL, "{" HEAD "\"artifacts\":[" FILE_ "],\"devices\":{\"name\":\"a\",\"rssi_min_dbm\":-85}}", "devices.rssi_min_dbm",
+        bad(CAMPAIGN_ORIGIN_LOCAL, "{" HEAD "\"artifacts\":[" FILE_ "],\"devices\":{\"name\":\"a\",\"rssi_min_dbm\":-85}}",
+            "devices.rssi_min_dbm", "not supported by this version");
+        bad(CAMPAIGN_ORIGIN_LOCAL, "{" HEAD "\"rollback_of\":\"x\",\"devices\":{\"all\":true}}", "rollback_of",
             "not supported by this version");
-        bad(CAMPAIGN_ORIGIN_LOCAL, "{" HEAD "\"rollback_of\":\"x\",\"devices\":{\"all\":true}}", "rollback_of", "not supported by this version");
 }
 
 #define WITH_DEVICES(devices) "{" HEAD "\"artifacts\":[" FILE_ "],\"devices\":" devices "}"
@@ -204,7 +209,8 @@ static void test_signed_needs_more(void **state) {
         bad(CAMPAIGN_ORIGIN_SIGNED, SHORTEST, "exp", "missing");
         bad(CAMPAIGN_ORIGIN_SIGNED, SHORTEST, "artifacts[0].url", "missing");
         bad(CAMPAIGN_ORIGIN_SIGNED, SHORTEST, "artifacts[0].compatible", "missing");
-        bad(CAMPAIGN_ORIGIN_SIGNED, "{" HEAD "\"rollback\":\"other-slot\",\"devices\":{\"all\":true}}", "rollback", "only in a local document");
+        bad(CAMPAIGN_ORIGIN_SIGNED, "{" HEAD "\"rollback\":\"other-slot\",\"devices\":{\"all\":true}}", "rollback",
+            "only in a local document");
 }
 
 static void test_claims(void **state) {
@@ -224,17 +230,18 @@ static void test_artifacts(void **state) {
         bad(CAMPAIGN_ORIGIN_LOCAL, WITH_FILES("[]"), "artifacts", "1 to 16");
         bad(CAMPAIGN_ORIGIN_LOCAL, WITH_FILES("[1]"), "artifacts[0]", "expected an object");
         bad(CAMPAIGN_ORIGIN_LOCAL, WITH_FILES("[" FILE_ "," FILE_ "]"), "artifacts[1].compatible", "missing");
-        bad(CAMPAIGN_ORIGIN_LOCAL, WITH_FILES("[{\"size\":1,\"sha256\":\"" DIGEST "\",\"url\":\"http://a/\"}]"), "artifacts[0].url", "https");
+        bad(CAMPAIGN_ORIGIN_LOCAL, WITH_FILES("[{\"size\":1,\"sha256\":\"" DIGEST "\",\"url\":\"http://a/\"}]"), "artifacts[0].url",
+            "https");
         bad(CAMPAIGN_ORIGIN_LOCAL,
             WITH_FILES("[{\"size\":1,\"sha256\":\"" DIGEST "\",\"compatible\":[\"a\"]},{\"size\":1,\"sha256\":\"" DIGEST
                        "\",\"compatible\":[\"b\",\"a\"]}]"),
             "artifacts", "[0] and [1] are both for a");
         /* Two kinds of bootloader on one board: the format tells them apart. */
-        campaign_document_free(
-                good(WITH_FILES("[{\"size\":1,\"sha256\":\"" DIGEST "\",\"format\":\"mcuboot\",\"compatible\":[\"a\"]},{\"size\":1,\"sha256\":\"" OTHER_DIGEST
-                                "\",\"format\":\"nordic-dfu\",\"compatible\":[\"a\"]}]")));
-        bad(CAMPAIGN_ORIGIN_LOCAL, "{" HEAD "\"rollback\":\"other-slot\",\"artifacts\":[" FILE_ "],\"devices\":{\"all\":true}}", "artifacts",
-            "not together with rollback");
+        campaign_document_free(good(WITH_FILES("[{\"size\":1,\"sha256\":\"" DIGEST
+                                               "\",\"format\":\"mcuboot\",\"compatible\":[\"a\"]},{\"size\":1,\"sha256\":\"" OTHER_DIGEST
+                                               "\",\"format\":\"nordic-dfu\",\"compatible\":[\"a\"]}]")));
+        bad(CAMPAIGN_ORIGIN_LOCAL, "{" HEAD "\"rollback\":\"other-slot\",\"artifacts\":[" FILE_ "],\"devices\":{\"all\":true}}",
+            "artifacts", "not together with rollback");
 }
 
 static void test_no_json(void **state) {
@@ -254,9 +261,11 @@ static void test_no_json(void **state) {
 static void test_deadline(void **state) {
         const int64_t day_ms = 24 * 3600 * 1000, due_ms = 1796428800000;
         _cleanup_campaign_document_ struct campaign_document *open = good(SHORTEST);
-        _cleanup_campaign_document_ struct campaign_document *document = good(WITH_MORE("\"policy\":{\"deadline\":\"2026-12-05T00:00:00Z\"}"));
-        _cleanup_campaign_document_ struct campaign_document *ancient = good(WITH_MORE("\"policy\":{\"deadline\":\"1970-01-01T00:00:00Z\"}"));
-        struct gw_error err = { .name = "" };
+        _cleanup_campaign_document_ struct campaign_document *document =
+                good(WITH_MORE("\"policy\":{\"deadline\":\"2026-12-05T00:00:00Z\"}"));
+        _cleanup_campaign_document_ struct campaign_document *ancient =
+                good(WITH_MORE("\"policy\":{\"deadline\":\"1970-01-01T00:00:00Z\"}"));
+        struct gw_error err = {.name = ""};
         int64_t found_ms = 0;
 
         (void) state;

@@ -33,7 +33,7 @@ static int read_id(const struct json *tree, struct command *command, struct gw_e
 }
 
 static int read_envelope(const struct json *tree, struct command *command, struct gw_error *err) {
-        static const char *const allowed[] = { "jsonrpc", "id", "method", "params" };
+        static const char *const allowed[] = {"jsonrpc", "id", "method", "params"};
         struct json_errors unknown;
         const char *method;
         int r;
@@ -78,14 +78,14 @@ static int settle_integers(const struct command_method *method, struct json *par
 
 static int read_params(struct json *tree, struct command *command, struct json_errors *errors, struct gw_error *err) {
         _cleanup_json_ struct json *nothing = json_new_object();
-        struct reader reader = { .errors = errors };
+        struct reader reader = {.errors = errors};
         struct json *params = nothing;
 
         if (!nothing)
                 return failed(err, COMMAND_CODE_INTERNAL, "out-of-memory", "no memory for the request");
         if (json_member(tree, "params", &params) == 0)
                 command->params = params;
-        if (!params_check(&reader, (struct place){ params, "params" }, command->method)) {
+        if (!params_check(&reader, (struct place){params, "params"}, command->method)) {
                 gw_error_set(err, "params-invalid", "%zu mistake%s in the params of %s", reader.n_mistakes,
                              reader.n_mistakes == 1 ? "" : "s", command->method->name);
                 return COMMAND_CODE_INVALID_PARAMS;
@@ -96,7 +96,7 @@ static int read_params(struct json *tree, struct command *command, struct json_e
 }
 
 int command_read(const char *text, size_t size, struct command *ret_command, struct json_errors *errors, struct gw_error *err) {
-        struct json_check_error why = { .text = "too large" };
+        struct json_check_error why = {.text = "too large"};
         int r;
 
         memset(ret_command, 0, sizeof(*ret_command));
@@ -118,9 +118,9 @@ void command_deinit(struct command *command) {
 
 bool command_params_check(const struct command_method *method, const struct json *params, struct json_errors *errors) {
         _cleanup_json_ struct json *nothing = params ? NULL : json_new_object();
-        struct reader reader = { .errors = errors };
+        struct reader reader = {.errors = errors};
 
-        return params_check(&reader, (struct place){ params ? params : nothing, "params" }, method) && !reader.out_of_memory;
+        return params_check(&reader, (struct place){params ? params : nothing, "params"}, method) && !reader.out_of_memory;
 }
 
 /* --- writing --- */
@@ -216,8 +216,7 @@ int command_notification(const char *method, struct json *params, struct json **
         _cleanup_json_ struct json *content = params ? params : json_new_object();
         _cleanup_json_ struct json *message = envelope();
 
-        if (!content || !message || json_set_string(message, "method", method) < 0 ||
-            json_set(message, "params", TAKE_PTR(content)) < 0)
+        if (!content || !message || json_set_string(message, "method", method) < 0 || json_set(message, "params", TAKE_PTR(content)) < 0)
                 return -ENOMEM;
         *ret_message = TAKE_PTR(message);
         return 0;

@@ -27,7 +27,7 @@ enum command_code {
         COMMAND_CODE_INVALID_REQUEST = -32600, /* request-invalid */
         COMMAND_CODE_UNKNOWN_METHOD = -32601,  /* method-unknown */
         COMMAND_CODE_INVALID_PARAMS = -32602,  /* params-invalid */
-        COMMAND_CODE_INTERNAL = -32603,        /* out-of-memory, internal */
+        COMMAND_CODE_INTERNAL = -32603,        /* out-of-memory, internal-error */
         COMMAND_CODE_FAILED = -32000,
 };
 
@@ -75,7 +75,7 @@ struct command_method {
         enum command_method_id id;
         const char *name; /* "campaign.start" */
         enum command_right right;
-        bool takes_file; /* exactly one descriptor comes with the line */
+        bool takes_file;                    /* exactly one descriptor comes with the line */
         const struct command_param *params; /* private, as is check */
         void (*check)(struct reader *reader, struct place params);
 };

@@ -9,12 +9,12 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-        _cleanup_command_reply_ struct command_reply reply = { 0 };
-        _cleanup_command_ struct command command = { 0 };
+        _cleanup_command_reply_ struct command_reply reply = {0};
+        _cleanup_command_ struct command command = {0};
         _cleanup_json_ struct json *answer = NULL;
-        struct gw_error err = { .name = "" };
+        struct gw_error err = {.name = ""};
         struct json_errors errors;
-        struct command_failure failure = { COMMAND_CODE_FAILED, &err, NULL, &errors };
+        struct command_failure failure = {COMMAND_CODE_FAILED, &err, NULL, &errors};
         int r;
 
         json_errors_init(&errors);

@@ -93,8 +93,8 @@ static int read_content(const struct json *tree, struct command_reply *reply, st
 }
 
 int command_reply_read(const char *text, size_t size, struct command_reply *ret_reply, struct gw_error *err) {
-        _cleanup_command_reply_ struct command_reply reply = { .id = -1 };
-        struct json_check_error why = { .text = "too large" };
+        _cleanup_command_reply_ struct command_reply reply = {.id = -1};
+        struct json_check_error why = {.text = "too large"};
         int r = json_parse(text, size, JSON_REPLY_MAX, &reply.tree, &why);
 
         if (r == -ENOMEM)

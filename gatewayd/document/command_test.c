@@ -24,7 +24,7 @@ static void test_table(void **state) {
 
 static void test_read(void **state) {
         static const char text[] = "{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"device.get\",\"params\":{\"id\":\"smp-udp:kitchen\"}}";
-        _cleanup_command_ struct command command = { 0 };
+        _cleanup_command_ struct command command = {0};
         int64_t id = 0;
 
         (void) state;
@@ -42,29 +42,33 @@ static void test_read_refuses(void **state) {
                 const char *name;
                 bool has_id;
         } rows[] = {
-                { "{", COMMAND_CODE_PARSE, "request-invalid", false },
-                { "", COMMAND_CODE_PARSE, "request-invalid", false },
-                { "{\"jsonrpc\":\"2.0\",\"id\":1,\"id\":2,\"method\":\"gateway.info\"}", COMMAND_CODE_PARSE, "request-invalid", false },
-                { "[]", COMMAND_CODE_INVALID_REQUEST, "request-invalid", false },
-                { "null", COMMAND_CODE_INVALID_REQUEST, "request-invalid", false },
-                { "{\"id\":1,\"method\":\"gateway.info\"}", COMMAND_CODE_INVALID_REQUEST, "request-invalid", true },
-                { "{\"jsonrpc\":\"1.0\",\"id\":1,\"method\":\"gateway.info\"}", COMMAND_CODE_INVALID_REQUEST, "request-invalid", true },
-                { "{\"jsonrpc\":\"2.0\",\"id\":null,\"method\":\"gateway.info\"}", COMMAND_CODE_INVALID_REQUEST, "request-invalid", false },
-                { "{\"jsonrpc\":\"2.0\",\"id\":{},\"method\":\"gateway.info\"}", COMMAND_CODE_INVALID_REQUEST, "request-invalid", false },
-                { "{\"jsonrpc\":\"2.0\",\"id\":1}", COMMAND_CODE_INVALID_REQUEST, "request-invalid", true },
-                { "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":3}", COMMAND_CODE_INVALID_REQUEST, "request-invalid", true },
-                { "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"gateway.info\",\"x\":1}", COMMAND_CODE_INVALID_REQUEST, "request-invalid", true },
-                { "{\"jsonrpc\":\"2.0\",\"id\":\"a\",\"method\":\"gateway.halt\"}", COMMAND_CODE_UNKNOWN_METHOD, "method-unknown", true },
-                { "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"device.get\"}", COMMAND_CODE_INVALID_PARAMS, "params-invalid", true },
-                { "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"gateway.info\",\"params\":[]}", COMMAND_CODE_INVALID_PARAMS, "params-invalid", true },
-                { "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"gateway.info\",\"params\":null}", COMMAND_CODE_INVALID_PARAMS, "params-invalid", true },
-                { "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"device.get\",\"params\":{\"id\":\"\"}}", COMMAND_CODE_INVALID_PARAMS, "params-invalid", true },
+                {"{", COMMAND_CODE_PARSE, "request-invalid", false},
+                {"", COMMAND_CODE_PARSE, "request-invalid", false},
+                {"{\"jsonrpc\":\"2.0\",\"id\":1,\"id\":2,\"method\":\"gateway.info\"}", COMMAND_CODE_PARSE, "request-invalid", false},
+                {"[]", COMMAND_CODE_INVALID_REQUEST, "request-invalid", false},
+                {"null", COMMAND_CODE_INVALID_REQUEST, "request-invalid", false},
+                {"{\"id\":1,\"method\":\"gateway.info\"}", COMMAND_CODE_INVALID_REQUEST, "request-invalid", true},
+                {"{\"jsonrpc\":\"1.0\",\"id\":1,\"method\":\"gateway.info\"}", COMMAND_CODE_INVALID_REQUEST, "request-invalid", true},
+                {"{\"jsonrpc\":\"2.0\",\"id\":null,\"method\":\"gateway.info\"}", COMMAND_CODE_INVALID_REQUEST, "request-invalid", false},
+                {"{\"jsonrpc\":\"2.0\",\"id\":{},\"method\":\"gateway.info\"}", COMMAND_CODE_INVALID_REQUEST, "request-invalid", false},
+                {"{\"jsonrpc\":\"2.0\",\"id\":1}", COMMAND_CODE_INVALID_REQUEST, "request-invalid", true},
+                {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":3}", COMMAND_CODE_INVALID_REQUEST, "request-invalid", true},
+                {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"gateway.info\",\"x\":1}", COMMAND_CODE_INVALID_REQUEST, "request-invalid",
+                 true},
+                {"{\"jsonrpc\":\"2.0\",\"id\":\"a\",\"method\":\"gateway.halt\"}", COMMAND_CODE_UNKNOWN_METHOD, "method-unknown", true},
+                {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"device.get\"}", COMMAND_CODE_INVALID_PARAMS, "params-invalid", true},
+                {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"gateway.info\",\"params\":[]}", COMMAND_CODE_INVALID_PARAMS, "params-invalid",
+                 true},
+                {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"gateway.info\",\"params\":null}", COMMAND_CODE_INVALID_PARAMS,
+                 "params-invalid", true},
+                {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"device.get\",\"params\":{\"id\":\"\"}}", COMMAND_CODE_INVALID_PARAMS,
+                 "params-invalid", true},
         };
 
         (void) state;
         for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-                _cleanup_command_ struct command command = { 0 };
-                struct gw_error err = { .name = "" };
+                _cleanup_command_ struct command command = {0};
+                struct gw_error err = {.name = ""};
 
                 assert_int_equal(command_read(rows[i].text, strlen(rows[i].text), &command, NULL, &err), rows[i].code);
                 assert_string_equal(err.name, rows[i].name);
@@ -76,35 +80,35 @@ static void test_read_refuses(void **state) {
 static const struct {
         const char *method, *params, *path;
 } params_rows[] = {
-        { "campaign.start", "{\"document\":{}}", NULL },
-        { "campaign.start", "{\"document\":[]}", "params.document" },
-        { "campaign.start", "{}", "params.document" },
-        { "campaign.start", "{\"document\":{},\"jws\":\"x\"}", "params.jws" },
-        { "campaign.pause", "{\"id\":\"a\",\"reason\":\"rain\"}", NULL },
-        { "campaign.pause", "{\"id\":\"..\"}", "params.id" },
-        { "campaign.retry", "{\"id\":\"a\",\"errors\":[\"smp-no-answer\"],\"devices\":[\"smp-udp:a\"]}", NULL },
-        { "campaign.retry", "{\"id\":\"a\",\"errors\":[]}", "params.errors" },
-        { "campaign.list", "{\"state\":[\"paused\",\"in_progress\"],\"limit\":1000}", NULL },
-        { "campaign.list", "{\"limit\":1001}", "params.limit" },
-        { "campaign.get", "{\"id\":\"a\",\"steps\":true,\"state\":[\"failed\"],\"revision\":2}", NULL },
-        { "campaign.get", "{\"id\":\"a\",\"steps\":1}", "params.steps" },
-        { "device.list", "{\"state\":\"adopted\",\"match\":\"*\",\"after\":\"smp-udp:a\"}", NULL },
-        { "device.list", "{\"state\":[\"adopted\"]}", "params.state" },
-        { "device.adopt", "{\"id\":\"smp-udp:a\",\"name\":\"Kitchen\",\"labels\":[]}", NULL },
-        { "device.adopt", "{\"id\":\"smp-udp:a\",\"match\":\"*\"}", "params" },
-        { "device.adopt", "{}", "params" },
-        { "device.adopt", "{\"match\":\"*\",\"address\":\"x\"}", "params.address" },
-        { "device.set", "{\"id\":\"Kitchen\",\"model\":null}", NULL },
-        { "device.set", "{\"id\":\"Kitchen\",\"labels\":null}", "params.labels" },
-        { "device.set", "{\"id\":\"Kitchen\"}", "params" },
-        { "device.set", "{\"id\":\"Kitchen\",\"labels\":[\"a\"],\"add_labels\":[\"b\"]}", "params.labels" },
-        { "device.scan", "{\"duration_ms\":99}", "params.duration_ms" },
-        { "device.import", "{\"csv\":\"smp-udp:a\\n\",\"dry_run\":true}", NULL },
-        { "artifact.import", "{\"sha256\":\"AB\"}", "params.sha256" },
-        { "artifact.list", "{\"limit\":1}", "params.limit" },
-        { "events.subscribe", "{\"from\":0}", "params.from" },
-        { "events.subscribe", "{\"from\":1,\"epoch\":\"0123456789abcdef\",\"progress\":true}", NULL },
-        { "gateway.reload", "{}", NULL },
+        {"campaign.start", "{\"document\":{}}", NULL},
+        {"campaign.start", "{\"document\":[]}", "params.document"},
+        {"campaign.start", "{}", "params.document"},
+        {"campaign.start", "{\"document\":{},\"jws\":\"x\"}", "params.jws"},
+        {"campaign.pause", "{\"id\":\"a\",\"reason\":\"rain\"}", NULL},
+        {"campaign.pause", "{\"id\":\"..\"}", "params.id"},
+        {"campaign.retry", "{\"id\":\"a\",\"errors\":[\"smp-no-answer\"],\"devices\":[\"smp-udp:a\"]}", NULL},
+        {"campaign.retry", "{\"id\":\"a\",\"errors\":[]}", "params.errors"},
+        {"campaign.list", "{\"state\":[\"paused\",\"in_progress\"],\"limit\":1000}", NULL},
+        {"campaign.list", "{\"limit\":1001}", "params.limit"},
+        {"campaign.get", "{\"id\":\"a\",\"steps\":true,\"state\":[\"failed\"],\"revision\":2}", NULL},
+        {"campaign.get", "{\"id\":\"a\",\"steps\":1}", "params.steps"},
+        {"device.list", "{\"state\":\"adopted\",\"match\":\"*\",\"after\":\"smp-udp:a\"}", NULL},
+        {"device.list", "{\"state\":[\"adopted\"]}", "params.state"},
+        {"device.adopt", "{\"id\":\"smp-udp:a\",\"name\":\"Kitchen\",\"labels\":[]}", NULL},
+        {"device.adopt", "{\"id\":\"smp-udp:a\",\"match\":\"*\"}", "params"},
+        {"device.adopt", "{}", "params"},
+        {"device.adopt", "{\"match\":\"*\",\"address\":\"x\"}", "params.address"},
+        {"device.set", "{\"id\":\"Kitchen\",\"model\":null}", NULL},
+        {"device.set", "{\"id\":\"Kitchen\",\"labels\":null}", "params.labels"},
+        {"device.set", "{\"id\":\"Kitchen\"}", "params"},
+        {"device.set", "{\"id\":\"Kitchen\",\"labels\":[\"a\"],\"add_labels\":[\"b\"]}", "params.labels"},
+        {"device.scan", "{\"duration_ms\":99}", "params.duration_ms"},
+        {"device.import", "{\"csv\":\"smp-udp:a\\n\",\"dry_run\":true}", NULL},
+        {"artifact.import", "{\"sha256\":\"AB\"}", "params.sha256"},
+        {"artifact.list", "{\"limit\":1}", "params.limit"},
+        {"events.subscribe", "{\"from\":0}", "params.from"},
+        {"events.subscribe", "{\"from\":1,\"epoch\":\"0123456789abcdef\",\"progress\":true}", NULL},
+        {"gateway.reload", "{}", NULL},
 };
 
 static void test_params(void **state) {
@@ -129,7 +133,7 @@ static void test_params(void **state) {
 
 static void test_integers_are_settled(void **state) {
         static const char text[] = "{\"jsonrpc\":\"2.0\",\"method\":\"device.list\",\"params\":{\"limit\":5.0}}";
-        _cleanup_command_ struct command command = { 0 };
+        _cleanup_command_ struct command command = {0};
         int64_t limit = 0;
 
         (void) state;
@@ -150,9 +154,9 @@ static void assert_text(struct json *json, const char *expected) {
 static void test_writing(void **state) {
         _cleanup_json_ struct json *id = json_new_string("q-1");
         struct json *reply = NULL, *result = json_new_object();
-        struct gw_error err = { .name = "device-unknown", .text = "no device \"x\"" };
+        struct gw_error err = {.name = "device-unknown", .text = "no device \"x\""};
         struct json_errors errors;
-        struct command_failure failure = { COMMAND_CODE_FAILED, &err, "list the devices", &errors };
+        struct command_failure failure = {COMMAND_CODE_FAILED, &err, "list the devices", &errors};
 
         (void) state;
         json_errors_init(&errors);
@@ -177,14 +181,15 @@ static void read_reply(const char *text, struct command_reply *ret) {
 }
 
 static void test_client_reads(void **state) {
-        _cleanup_command_reply_ struct command_reply result = { 0 }, error = { 0 }, event = { 0 }, bare = { 0 };
+        _cleanup_command_reply_ struct command_reply result = {0}, error = {0}, event = {0}, bare = {0};
 
         (void) state;
         read_reply("{\"jsonrpc\":\"2.0\",\"id\":4,\"gateway\":\"pi\",\"result\":{\"n\":3}}", &result);
         assert_int_equal(result.id, 4);
         assert_true(json_has(result.result, "n"));
         assert_int_equal(result.error_code, 0);
-        read_reply("{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32602,\"message\":\"m\",\"data\":{\"name\":\"params-invalid\",\"text\":\"t\","
+        read_reply("{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32602,\"message\":\"m\",\"data\":{\"name\":\"params-invalid\","
+                   "\"text\":\"t\","
                    "\"advice\":\"a\",\"errors\":[{\"path\":\"p\",\"text\":\"t\"}]}}}",
                    &error);
         assert_int_equal(error.id, -1);
@@ -216,8 +221,8 @@ static void test_client_refuses(void **state) {
 
         (void) state;
         for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
-                struct command_reply reply = { 0 };
-                struct gw_error err = { .name = "" };
+                struct command_reply reply = {0};
+                struct gw_error err = {.name = ""};
 
                 assert_int_equal(command_reply_read(texts[i], strlen(texts[i]), &reply, &err), -EBADMSG);
                 assert_string_equal(err.name, "protocol-error");
@@ -227,9 +232,14 @@ static void test_client_refuses(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_table),   cmocka_unit_test(test_read),    cmocka_unit_test(test_read_refuses),
-                cmocka_unit_test(test_params),  cmocka_unit_test(test_integers_are_settled),
-                cmocka_unit_test(test_writing), cmocka_unit_test(test_client_reads), cmocka_unit_test(test_client_refuses),
+                cmocka_unit_test(test_table),
+                cmocka_unit_test(test_read),
+                cmocka_unit_test(test_read_refuses),
+                cmocka_unit_test(test_params),
+                cmocka_unit_test(test_integers_are_settled),
+                cmocka_unit_test(test_writing),
+                cmocka_unit_test(test_client_reads),
+                cmocka_unit_test(test_client_refuses),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,25 +11,33 @@
 
 #include "document/names.h"
 
-#define TEXT(member, text_rule) { .name = member, .kind = PARAM_TEXT, .rule = &text_rule }
-#define TEXTS(member, text_rule, from, to) { .name = member, .kind = PARAM_TEXTS, .rule = &text_rule, .min = from, .max = to }
-#define INTEGER(member, from, to) { .name = member, .kind = PARAM_INTEGER, .min = from, .max = to }
-#define BOOL(member) { .name = member, .kind = PARAM_BOOL }
-#define OBJECT(member) { .name = member, .kind = PARAM_OBJECT }
-#define REQUIRED_TEXT(member, text_rule) { .name = member, .kind = PARAM_TEXT, .rule = &text_rule, .required = true }
-#define REQUIRED_OBJECT(member) { .name = member, .kind = PARAM_OBJECT, .required = true }
-#define NULLABLE_TEXT(member, text_rule) { .name = member, .kind = PARAM_TEXT, .rule = &text_rule, .nullable = true }
-#define NOT_YET(member) { .name = member, .kind = PARAM_NOT_YET }
+#define TEXT(member, text_rule)                                                                                                            \
+        { .name = member, .kind = PARAM_TEXT, .rule = &text_rule }
+#define TEXTS(member, text_rule, from, to)                                                                                                 \
+        { .name = member, .kind = PARAM_TEXTS, .rule = &text_rule, .min = from, .max = to }
+#define INTEGER(member, from, to)                                                                                                          \
+        { .name = member, .kind = PARAM_INTEGER, .min = from, .max = to }
+#define BOOL(member)                                                                                                                       \
+        { .name = member, .kind = PARAM_BOOL }
+#define REQUIRED_TEXT(member, text_rule)                                                                                                   \
+        { .name = member, .kind = PARAM_TEXT, .rule = &text_rule, .required = true }
+#define REQUIRED_OBJECT(member)                                                                                                            \
+        { .name = member, .kind = PARAM_OBJECT, .required = true }
+#define NULLABLE_TEXT(member, text_rule)                                                                                                   \
+        { .name = member, .kind = PARAM_TEXT, .rule = &text_rule, .nullable = true }
+#define NOT_YET(member)                                                                                                                    \
+        { .name = member, .kind = PARAM_NOT_YET }
 #define LIMIT INTEGER("limit", 1, COMMAND_PAGE_MAX)
-#define END { .name = NULL }
+#define END                                                                                                                                \
+        { .name = NULL }
 
-static const struct command_param no_params[] = { END };
-static const struct command_param campaign_id_params[] = { REQUIRED_TEXT("id", rule_id), END };
-static const struct command_param device_words_params[] = { REQUIRED_TEXT("id", rule_device_words), END };
+static const struct command_param no_params[] = {END};
+static const struct command_param campaign_id_params[] = {REQUIRED_TEXT("id", rule_id), END};
+static const struct command_param device_words_params[] = {REQUIRED_TEXT("id", rule_device_words), END};
 
-static const struct command_param start_params[] = { REQUIRED_OBJECT("document"), NOT_YET("jws"), END };
-static const struct command_param plan_params[] = { REQUIRED_OBJECT("document"), LIMIT, END };
-static const struct command_param pause_params[] = { REQUIRED_TEXT("id", rule_id), TEXT("reason", rule_name), END };
+static const struct command_param start_params[] = {REQUIRED_OBJECT("document"), NOT_YET("jws"), END};
+static const struct command_param plan_params[] = {REQUIRED_OBJECT("document"), LIMIT, END};
+static const struct command_param pause_params[] = {REQUIRED_TEXT("id", rule_id), TEXT("reason", rule_name), END};
 static const struct command_param retry_params[] = {
         REQUIRED_TEXT("id", rule_id),
         TEXTS("devices", rule_device_id, 1, COMMAND_DEVICES_MAX),
@@ -52,7 +60,7 @@ static const struct command_param campaign_get_params[] = {
         LIMIT,
         END,
 };
-static const struct command_param report_params[] = { REQUIRED_TEXT("id", rule_id), INTEGER("revision", 1, CAMPAIGN_REVISION_MAX), END };
+static const struct command_param report_params[] = {REQUIRED_TEXT("id", rule_id), INTEGER("revision", 1, CAMPAIGN_REVISION_MAX), END};
 
 static const struct command_param device_list_params[] = {
         TEXT("state", rule_device_state),
@@ -63,7 +71,7 @@ static const struct command_param device_list_params[] = {
         LIMIT,
         END,
 };
-static const struct command_param scan_params[] = { TEXT("driver", rule_driver), INTEGER("duration_ms", 100, 60000), END };
+static const struct command_param scan_params[] = {TEXT("driver", rule_driver), INTEGER("duration_ms", 100, 60000), END};
 static const struct command_param adopt_params[] = {
         TEXT("id", rule_device_id),
         TEXT("match", rule_glob),
@@ -83,7 +91,7 @@ static const struct command_param set_params[] = {
         TEXTS("remove_labels", rule_id, 1, CAMPAIGN_LABELS_MAX),
         END,
 };
-static const struct command_param device_import_params[] = { REQUIRED_TEXT("csv", rule_csv), BOOL("dry_run"), END };
+static const struct command_param device_import_params[] = {REQUIRED_TEXT("csv", rule_csv), BOOL("dry_run"), END};
 
 static const struct command_param artifact_import_params[] = {
         TEXT("name", rule_file_name),
@@ -91,8 +99,8 @@ static const struct command_param artifact_import_params[] = {
         INTEGER("size_bytes", 1, CAMPAIGN_ARTIFACT_SIZE_MAX),
         END,
 };
-static const struct command_param artifact_remove_params[] = { REQUIRED_TEXT("sha256", rule_sha256), END };
-static const struct command_param audit_query_params[] = { INTEGER("from", 1, JSON_INTEGER_MAX), LIMIT, END };
+static const struct command_param artifact_remove_params[] = {REQUIRED_TEXT("sha256", rule_sha256), END};
+static const struct command_param audit_query_params[] = {INTEGER("from", 1, JSON_INTEGER_MAX), LIMIT, END};
 static const struct command_param subscribe_params[] = {
         INTEGER("from", 1, JSON_INTEGER_MAX),
         TEXT("epoch", rule_epoch),
@@ -126,8 +134,7 @@ static void check_set(struct reader *reader, struct place params) {
 
 #define READ COMMAND_RIGHT_READ
 #define CONTROL COMMAND_RIGHT_CONTROL
-#define METHOD(id_, name_, right_, params_, ...)                                                                                   \
-        [id_] = { .id = id_, .name = name_, .right = right_, .params = params_, __VA_ARGS__ }
+#define METHOD(id_, name_, right_, params_, ...) [id_] = {.id = id_, .name = name_, .right = right_, .params = params_, __VA_ARGS__}
 
 const struct command_method command_methods[COMMAND_METHOD_COUNT_] = {
         METHOD(COMMAND_CAMPAIGN_START, "campaign.start", CONTROL, start_params),
@@ -169,7 +176,7 @@ const struct command_method *command_method_find(const char *name) {
 /* --- checking --- */
 
 static void check_param(struct reader *reader, struct place params, const struct command_param *param) {
-        const struct integer_range range = { param->min, param->max };
+        const struct integer_range range = {param->min, param->max};
         struct str_list texts = STR_LIST_INIT;
         const struct json *object;
         const char *text;
@@ -185,7 +192,8 @@ static void check_param(struct reader *reader, struct place params, const struct
                 reader_text(reader, params, param->name, param->rule, &text);
                 return;
         case PARAM_TEXTS:
-                reader_texts(reader, params, param->name, (struct list_rule){ param->rule, (size_t) param->min, (size_t) param->max }, &texts);
+                reader_texts(reader, params, param->name, (struct list_rule){param->rule, (size_t) param->min, (size_t) param->max},
+                             &texts);
                 str_list_deinit(&texts);
                 return;
         case PARAM_INTEGER:

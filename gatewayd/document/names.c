@@ -7,23 +7,14 @@
 #include "base/cleanup.h"
 
 static const char *const job_states[JOB_STATE_COUNT_] = {
-        [JOB_STATE_QUEUED] = "queued",
-        [JOB_STATE_IN_PROGRESS] = "in_progress",
-        [JOB_STATE_SUCCEEDED] = "succeeded",
-        [JOB_STATE_FAILED] = "failed",
-        [JOB_STATE_TIMED_OUT] = "timed_out",
-        [JOB_STATE_REJECTED] = "rejected",
-        [JOB_STATE_CANCELED] = "canceled",
-        [JOB_STATE_SUPERSEDED] = "superseded",
+        [JOB_STATE_QUEUED] = "queued",     [JOB_STATE_IN_PROGRESS] = "in_progress", [JOB_STATE_SUCCEEDED] = "succeeded",
+        [JOB_STATE_FAILED] = "failed",     [JOB_STATE_TIMED_OUT] = "timed_out",     [JOB_STATE_REJECTED] = "rejected",
+        [JOB_STATE_CANCELED] = "canceled", [JOB_STATE_SUPERSEDED] = "superseded",
 };
 
 static const char *const campaign_states[CAMPAIGN_STATE_COUNT_] = {
-        [CAMPAIGN_STATE_SCHEDULED] = "scheduled",
-        [CAMPAIGN_STATE_IN_PROGRESS] = "in_progress",
-        [CAMPAIGN_STATE_PAUSED] = "paused",
-        [CAMPAIGN_STATE_COMPLETED] = "completed",
-        [CAMPAIGN_STATE_CANCELED] = "canceled",
-        [CAMPAIGN_STATE_SUPERSEDED] = "superseded",
+        [CAMPAIGN_STATE_SCHEDULED] = "scheduled", [CAMPAIGN_STATE_IN_PROGRESS] = "in_progress", [CAMPAIGN_STATE_PAUSED] = "paused",
+        [CAMPAIGN_STATE_COMPLETED] = "completed", [CAMPAIGN_STATE_CANCELED] = "canceled",       [CAMPAIGN_STATE_SUPERSEDED] = "superseded",
         [CAMPAIGN_STATE_EXPIRED] = "expired",
 };
 
@@ -60,7 +51,7 @@ static const char *const target_states[] = {
 };
 
 /* Same order as image_flags. */
-static const char *const flag_names[] = { "active", "confirmed", "pending", "permanent", "bootable" };
+static const char *const flag_names[] = {"active", "confirmed", "pending", "permanent", "bootable"};
 
 const enum gw_image_flag image_flags[] = {
         GW_IMAGE_ACTIVE, GW_IMAGE_CONFIRMED, GW_IMAGE_PENDING, GW_IMAGE_PERMANENT, GW_IMAGE_BOOTABLE,
@@ -83,12 +74,12 @@ static int index_of(const char *const *names, size_t n_names, const char *text) 
 #define NAME_OF(names, value) name_of(names, ARRAY_SIZE(names), (size_t) (value))
 
 /* Body of an x_parse(): the enums count from 0 without gaps, as their tables do. */
-#define PARSE(names, text, ret)                                                                                                    \
-        ({                                                                                                                         \
-                int index_ = index_of(names, ARRAY_SIZE(names), text);                                                             \
-                if (index_ >= 0)                                                                                                   \
-                        *(ret) = (__typeof__(*(ret))) index_;                                                                      \
-                MIN(index_, 0);                                                                                                    \
+#define PARSE(names, text, ret)                                                                                                            \
+        ({                                                                                                                                 \
+                int index_ = index_of(names, ARRAY_SIZE(names), text);                                                                     \
+                if (index_ >= 0)                                                                                                           \
+                        *(ret) = (__typeof__(*(ret))) index_;                                                                              \
+                MIN(index_, 0);                                                                                                            \
         })
 
 const char *job_state_name(enum job_state state) {

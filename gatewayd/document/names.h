@@ -5,8 +5,8 @@
  * The words of the design and their enums, for every document, reply, report, event and row of the store. This module owns the
  * states of jobs and campaigns; results, proofs and modes are enums of plugin.h and get their text here.
  *
- * x_name() never gives NULL; a value outside its enum is a programming error (asserted; "unknown" without asserts). x_parse() returns -EINVAL for an
- * unknown word (exact, case matters) and leaves *ret untouched.
+ * x_name() never gives NULL; a value outside its enum is a programming error (asserted; "unknown" without asserts). x_parse() returns
+ * -EINVAL for an unknown word (exact, case matters) and leaves *ret untouched.
  */
 
 #include <stdbool.h>

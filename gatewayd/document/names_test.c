@@ -8,7 +8,8 @@
 /* Every word is read back as the value that it was written for, and the words are those of the design. */
 
 static void test_job_states(void **state) {
-        static const char *const words[] = { "queued", "in_progress", "succeeded", "failed", "timed_out", "rejected", "canceled", "superseded" };
+        static const char *const words[] = {"queued",    "in_progress", "succeeded", "failed",
+                                            "timed_out", "rejected",    "canceled",  "superseded"};
         enum job_state found = JOB_STATE_QUEUED;
 
         (void) state;
@@ -21,7 +22,7 @@ static void test_job_states(void **state) {
 }
 
 static void test_campaign_states(void **state) {
-        static const char *const words[] = { "scheduled", "in_progress", "paused", "completed", "canceled", "superseded", "expired" };
+        static const char *const words[] = {"scheduled", "in_progress", "paused", "completed", "canceled", "superseded", "expired"};
         enum campaign_state found = CAMPAIGN_STATE_SCHEDULED;
 
         (void) state;
@@ -101,9 +102,8 @@ static void test_unknown_words(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_job_states),         cmocka_unit_test(test_campaign_states),
-                cmocka_unit_test(test_results_and_proofs), cmocka_unit_test(test_modes_and_targets),
-                cmocka_unit_test(test_image_flags),        cmocka_unit_test(test_unknown_words),
+                cmocka_unit_test(test_job_states),        cmocka_unit_test(test_campaign_states), cmocka_unit_test(test_results_and_proofs),
+                cmocka_unit_test(test_modes_and_targets), cmocka_unit_test(test_image_flags),     cmocka_unit_test(test_unknown_words),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

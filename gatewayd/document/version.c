@@ -27,8 +27,8 @@ static int take_number(const char **text, uint32_t *ret) {
 
 /* One version at *text, which moves behind it; what follows is the caller's matter. */
 static int take_version(const char **text, struct version *ret) {
-        struct version version = { 0 };
-        uint32_t *const numbers[] = { &version.major, &version.minor, &version.revision, &version.build };
+        struct version version = {0};
+        uint32_t *const numbers[] = {&version.major, &version.minor, &version.revision, &version.build};
         size_t n = 0;
 
         for (;;) {
@@ -79,8 +79,8 @@ static const struct {
         const char *text;
         enum version_operator operator_;
 } operators[] = {
-        { "<=", VERSION_LESS_OR_EQUAL }, { ">=", VERSION_GREATER_OR_EQUAL }, { "!=", VERSION_NOT_EQUAL },
-        { "<", VERSION_LESS },           { ">", VERSION_GREATER },           { "=", VERSION_EQUAL },
+        {"<=", VERSION_LESS_OR_EQUAL}, {">=", VERSION_GREATER_OR_EQUAL}, {"!=", VERSION_NOT_EQUAL},
+        {"<", VERSION_LESS},           {">", VERSION_GREATER},           {"=", VERSION_EQUAL},
 };
 
 static int take_operator(const char **text, enum version_operator *ret) {
@@ -97,7 +97,7 @@ static int take_operator(const char **text, enum version_operator *ret) {
 }
 
 int version_rule_parse(const char *text, struct version_rule *ret) {
-        struct version_rule rule = { .n_comparisons = 0 };
+        struct version_rule rule = {.n_comparisons = 0};
 
         for (;;) {
                 size_t n = rule.n_comparisons++;

@@ -120,7 +120,7 @@ static const char *state_name(const struct gw_device *device) {
 
 static int describe_model(const struct gw_device *device, struct json *json) {
         struct json *model = json_set_new_object(json, "model");
-        struct gw_error err = { .name = "" };
+        struct gw_error err = {.name = ""};
         int r = 0;
 
         if (!model)

@@ -26,9 +26,9 @@ struct device_attribute {
 };
 
 struct gw_device {
-        char id[STR_DEVICE_ID_SIZE];     /* <driver>:<key> */
+        char id[STR_DEVICE_ID_SIZE]; /* <driver>:<key> */
         char driver[STR_DRIVER_MAX + 1];
-        const char *key;                 /* within id */
+        const char *key; /* within id */
 
         bool adopted;    /* may be written to: stated by a person, a list or auto_adopt, or configured */
         bool configured; /* has a [device NAME] section */
@@ -38,9 +38,8 @@ struct gw_device {
         char *address_configured;
         char *model_configured;
         struct str_list labels_configured;
-        struct gw_settings *driver_values;       /* keys of the driver's table; NULL unless configured */
-        const struct gw_setting *driver_table;   /* NULL: the driver is not registered, or has none */
-
+        struct gw_settings *driver_values;     /* keys of the driver's table; NULL unless configured */
+        const struct gw_setting *driver_table; /* NULL: the driver is not registered, or has none */
 
         /* by a person at the adoption, device.set or the adoption list */
         bool adoption_stated;
@@ -53,32 +52,32 @@ struct gw_device {
         char *name_stated;
         char *model_stated;
         char *address_seen;
-        char *version;             /* of the running application */
+        char *version; /* of the running application */
         struct gw_image *images;
         size_t n_images;
-        bool images_known;         /* with n_images 0: it holds none */
+        bool images_known; /* with n_images 0: it holds none */
         struct device_attribute *attributes;
         size_t n_attributes;
-        int rssi_dbm;              /* GW_RSSI_UNKNOWN */
-        int battery_percent;       /* GW_BATTERY_UNKNOWN */
+        int rssi_dbm;        /* GW_RSSI_UNKNOWN */
+        int battery_percent; /* GW_BATTERY_UNKNOWN */
 
-        int64_t first_seen_ms;     /* wall clock; 0 never */
+        int64_t first_seen_ms; /* wall clock; 0 never */
         int64_t last_seen_ms;
 
         /* of the last job; last_result_ms 0: there was none */
         int64_t last_job_id;
-        char *last_result;         /* result_name() or job_state_name() */
-        char *last_error;          /* error name, NULL */
+        char *last_result; /* result_name() or job_state_name() */
+        char *last_error;  /* error name, NULL */
         int64_t last_result_ms;
 
-        void *work;                /* belongs to update/: its queue for this device; NULL when there is none */
+        void *work; /* belongs to update/: its queue for this device; NULL when there is none */
 
         /* of the fleet */
         struct gw_device *hash_next;
-        struct list order;         /* discovered ones: longest unheard first; others: by adoption; forgotten ones: to be freed */
-        struct list unwritten;     /* linked: the row is older than the device */
+        struct list order;          /* discovered ones: longest unheard first; others: by adoption; forgotten ones: to be freed */
+        struct list unwritten;      /* linked: the row is older than the device */
         int64_t unwritten_since_ms; /* monotonic */
-        bool row_stale;            /* more than last_seen_ms and rssi_dbm differs from the row */
+        bool row_stale;             /* more than last_seen_ms and rssi_dbm differs from the row */
         unsigned n_holds;
         bool forgotten;
 };

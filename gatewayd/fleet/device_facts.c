@@ -34,9 +34,10 @@ static void attributes_free(struct device_attribute *attributes, size_t n_attrib
 }
 
 void device_free(struct gw_device *device) {
-        char **const texts[] = { &device->address_configured, &device->model_configured, &device->name_adopted, &device->model_adopted,
-                                 &device->address_adopted,    &device->name_stated,      &device->model_stated, &device->address_seen,
-                                 &device->version,            &device->last_result,      &device->last_error };
+        char **const texts[] = {&device->address_configured, &device->model_configured, &device->name_adopted,
+                                &device->model_adopted,      &device->address_adopted,  &device->name_stated,
+                                &device->model_stated,       &device->address_seen,     &device->version,
+                                &device->last_result,        &device->last_error};
 
         for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
                 free(*texts[i]);
@@ -148,7 +149,7 @@ static struct device_attribute *attribute_new(struct gw_device *device, const ch
                 return NULL;
         device->attributes = attributes;
         attribute = &attributes[device->n_attributes];
-        *attribute = (struct device_attribute){ .name = strdup(name) };
+        *attribute = (struct device_attribute){.name = strdup(name)};
         if (!attribute->name)
                 return NULL;
         device->n_attributes++;

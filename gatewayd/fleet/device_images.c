@@ -76,7 +76,7 @@ static bool read_image(const struct json *object, struct gw_image *image) {
         if (json_member_int(object, "image", 0, UINT8_MAX, &number) < 0 || json_member_int(object, "slot", 0, UINT8_MAX, &slot) < 0)
                 return false;
         json_member_int(object, "slot_size_bytes", 0, UINT32_MAX, &slot_size);
-        *image = (struct gw_image){ .image = (uint8_t) number, .slot = (uint8_t) slot, .slot_size = (uint32_t) slot_size };
+        *image = (struct gw_image){.image = (uint8_t) number, .slot = (uint8_t) slot, .slot_size = (uint32_t) slot_size};
         if (version)
                 str_copy(image->version, sizeof(image->version), version);
         read_hash(object, image);

@@ -15,7 +15,7 @@
 
 enum column { COLUMN_ID, COLUMN_NAME, COLUMN_MODEL, COLUMN_LABELS, COLUMN_ADDRESS, COLUMN_COUNT_ };
 
-static const char *const column_names[COLUMN_COUNT_] = { "id", "name", "model", "labels", "address" };
+static const char *const column_names[COLUMN_COUNT_] = {"id", "name", "model", "labels", "address"};
 
 struct field {
         char text[LINE_MAX_BYTES];
@@ -28,8 +28,8 @@ struct parser {
         unsigned line;
         size_t n_mistakes;
         bool out_of_memory;
-        bool has_form;  /* the first line was seen */
-        bool is_plain;  /* one id a line */
+        bool has_form; /* the first line was seen */
+        bool is_plain; /* one id a line */
         size_t n_columns;
         enum column columns[FIELDS_MAX];
         struct field fields[FIELDS_MAX];

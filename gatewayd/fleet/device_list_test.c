@@ -70,7 +70,7 @@ static void test_plain(void **state) {
 }
 
 static void test_nothing(void **state) {
-        static const char *const texts[] = { "", "\n\n", "# nobody\n", "id,name\n", "\r\n" };
+        static const char *const texts[] = {"", "\n\n", "# nobody\n", "id,name\n", "\r\n"};
 
         (void) state;
         for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
@@ -85,23 +85,24 @@ static void test_mistakes(void **state) {
         static const struct {
                 const char *text, *expected;
         } rows[] = {
-                { "kitchen\n", "1:1 unknown column \"kitchen\": expected id, name, model, labels, address\n"
-                               "1:0 expected a device id, or a header line with the column id\n" },
-                { "name,model\nx,y\n", "1:0 expected a device id, or a header line with the column id\n" },
-                { "id,id\n", "1:4 column id is there twice\n" },
-                { "id,Name\nsmp-udp:a,x\n", "1:4 unknown column \"Name\": expected id, name, model, labels, address\n" },
-                { "id,name\nsmp-udp:a\n", "2:0 expected 2 fields as in the header, found 1\n" },
-                { "id,name\nsmp-udp:a,b,c\n", "2:0 expected 2 fields as in the header, found 3\n" },
-                { "smp-udp:a\nsmp-udp:b,Name\n", "2:11 expected one id a line (more columns need a header line)\n" },
-                { "id,name\nsmp-udp:a,\"open\n", "2:11 the quote is not closed\n" },
-                { "id,name\nsmp-udp:a,\"a\"b\n", "2:14 expected a comma behind the quote\n" },
-                { "id,model\nsmp-udp:a,acme sensor\nSMP:x,r2\n",
-                  "2:11 expected a model such as acme,sensor-r2\n3:1 expected a device id, <driver>:<key>\n" },
-                { "id,labels\nsmp-udp:a,x y x\nsmp-udp:b,ä\n", "2:11 label x is there twice\n3:11 a label: expected 1 to 64 of A-Z a-z 0-9 _ . -\n" },
-                { "smp-udp:a\nsmp-udp:b\nsmp-udp:a\n", "3:1 smp-udp:a stands in line 1 already\n" },
-                { "smp-udp:a\n\x1b[31m\n", "2:0 holds bytes that are no text\n" },
-                { "smp-udp:a\nsmp-udp:\xff\n", "2:0 holds bytes that are no text\n" },
-                { "name,id\nKüche über,smp-udp:ä\n", "2:12 expected a device id, <driver>:<key>\n" },
+                {"kitchen\n", "1:1 unknown column \"kitchen\": expected id, name, model, labels, address\n"
+                              "1:0 expected a device id, or a header line with the column id\n"},
+                {"name,model\nx,y\n", "1:0 expected a device id, or a header line with the column id\n"},
+                {"id,id\n", "1:4 column id is there twice\n"},
+                {"id,Name\nsmp-udp:a,x\n", "1:4 unknown column \"Name\": expected id, name, model, labels, address\n"},
+                {"id,name\nsmp-udp:a\n", "2:0 expected 2 fields as in the header, found 1\n"},
+                {"id,name\nsmp-udp:a,b,c\n", "2:0 expected 2 fields as in the header, found 3\n"},
+                {"smp-udp:a\nsmp-udp:b,Name\n", "2:11 expected one id a line (more columns need a header line)\n"},
+                {"id,name\nsmp-udp:a,\"open\n", "2:11 the quote is not closed\n"},
+                {"id,name\nsmp-udp:a,\"a\"b\n", "2:14 expected a comma behind the quote\n"},
+                {"id,model\nsmp-udp:a,acme sensor\nSMP:x,r2\n",
+                 "2:11 expected a model such as acme,sensor-r2\n3:1 expected a device id, <driver>:<key>\n"},
+                {"id,labels\nsmp-udp:a,x y x\nsmp-udp:b,ä\n",
+                 "2:11 label x is there twice\n3:11 a label: expected 1 to 64 of A-Z a-z 0-9 _ . -\n"},
+                {"smp-udp:a\nsmp-udp:b\nsmp-udp:a\n", "3:1 smp-udp:a stands in line 1 already\n"},
+                {"smp-udp:a\n\x1b[31m\n", "2:0 holds bytes that are no text\n"},
+                {"smp-udp:a\nsmp-udp:\xff\n", "2:0 holds bytes that are no text\n"},
+                {"name,id\nKüche über,smp-udp:ä\n", "2:12 expected a device id, <driver>:<key>\n"},
         };
 
         (void) state;
@@ -148,8 +149,9 @@ static void test_limits(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_csv),     cmocka_unit_test(test_columns_in_any_order), cmocka_unit_test(test_plain),
-                cmocka_unit_test(test_nothing), cmocka_unit_test(test_mistakes),             cmocka_unit_test(test_limits),
+                cmocka_unit_test(test_csv),      cmocka_unit_test(test_columns_in_any_order),
+                cmocka_unit_test(test_plain),    cmocka_unit_test(test_nothing),
+                cmocka_unit_test(test_mistakes), cmocka_unit_test(test_limits),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -45,7 +45,7 @@ static int read_attributes(const char *column, struct gw_device *device) {
 
         JSON_FOREACH_MEMBER(it, json) {
                 if (facts.n_attributes < DEVICE_ATTRIBUTES_MAX && !str_equal(it.key, "name"))
-                        attributes[facts.n_attributes++] = (struct gw_attribute){ it.key, json_string_or_null(it.value) };
+                        attributes[facts.n_attributes++] = (struct gw_attribute){it.key, json_string_or_null(it.value)};
         }
         facts.attributes = attributes;
         facts.name = json_member_text(json, "name");

@@ -412,7 +412,7 @@ struct fleet_counts fleet_count(const struct fleet *fleet) {
         const struct gw_device *device;
 
         LIST_FOREACH(device, &fleet->adopted, order)
-                counts.n_configured += device->configured;
+        counts.n_configured += device->configured;
         return counts;
 }
 
@@ -457,7 +457,8 @@ void fleet_tell(struct fleet *fleet, struct gw_device *device, enum fleet_event 
 int fleet_result(struct fleet *fleet, struct gw_device *device, const struct fleet_job_result *result) {
         bool changed = false;
 
-        if (device_text_set(&device->last_result, result->result, &changed) < 0 || device_text_set(&device->last_error, result->error, &changed) < 0)
+        if (device_text_set(&device->last_result, result->result, &changed) < 0 ||
+            device_text_set(&device->last_error, result->error, &changed) < 0)
                 return -ENOMEM;
         device->last_job_id = result->job_id;
         device->last_result_ms = result->time_ms;

@@ -32,7 +32,7 @@ struct fleet_options {
         struct store *store;
         const struct settings *settings; /* must outlive the fleet, or the next fleet_reload() */
         const struct driver_registry *registry;
-        const struct clock *clock;       /* NULL: clock_real() */
+        const struct clock *clock; /* NULL: clock_real() */
 };
 
 /* Loads the rows of the store and the [device NAME] sections (plugins are registered before). Mistakes in sections are those of
@@ -97,14 +97,15 @@ struct fleet_statement {
 
 /* Adopts; a device that was never heard is made (its driver must be registered: driver-unavailable). Adopting again changes the statement
  * only. *ret_device may be NULL. */
-int fleet_adopt(struct fleet *fleet, const char *id, const struct fleet_statement *statement, struct gw_device **ret_device, struct gw_error *err);
+int fleet_adopt(struct fleet *fleet, const char *id, const struct fleet_statement *statement, struct gw_device **ret_device,
+                struct gw_error *err);
 int fleet_set(struct fleet *fleet, const char *id, const struct fleet_statement *statement, struct gw_error *err);
 /* Removes device and row; what is heard again begins anew as discovered. */
 int fleet_forget(struct fleet *fleet, const char *id, struct gw_error *err);
 
 struct fleet_import {
-        size_t n_adopted;   /* were not before */
-        size_t n_changed;   /* were, and the statement differs */
+        size_t n_adopted; /* were not before */
+        size_t n_changed; /* were, and the statement differs */
         size_t n_unchanged;
 };
 struct fleet_import_source {
@@ -113,7 +114,8 @@ struct fleet_import_source {
         bool dry_run; /* counts only */
 };
 /* A list as for the adoption list. -EINVAL with every mistake in errors (path "line 3, column 2") and nothing done. */
-int fleet_import(struct fleet *fleet, const struct fleet_import_source *source, struct fleet_import *ret_import, struct json_errors *errors);
+int fleet_import(struct fleet *fleet, const struct fleet_import_source *source, struct fleet_import *ret_import,
+                 struct json_errors *errors);
 
 /* --- results --- */
 
@@ -128,8 +130,8 @@ int fleet_result(struct fleet *fleet, struct gw_device *device, const struct fle
 /* --- listening --- */
 
 enum fleet_event {
-        FLEET_EVENT_SEEN,      /* heard or answered; after the facts were merged. Comes with CHANGED before it where something changed */
-        FLEET_EVENT_CHANGED,   /* adoption, labels, model, version, images, address: a selector may judge otherwise now */
+        FLEET_EVENT_SEEN,    /* heard or answered; after the facts were merged. Comes with CHANGED before it where something changed */
+        FLEET_EVENT_CHANGED, /* adoption, labels, model, version, images, address: a selector may judge otherwise now */
         FLEET_EVENT_GONE,
         FLEET_EVENT_FORGOTTEN, /* last chance to look at it */
 };

@@ -134,7 +134,7 @@ static int configure(struct fleet *fleet, struct section *section, struct gw_err
 }
 
 int fleet_configure(struct fleet *fleet, const struct settings *settings, struct gw_error *err) {
-        _cleanup_(sections_deinit) struct sections sections = { 0 };
+        _cleanup_(sections_deinit) struct sections sections = {0};
         int r = read_sections(fleet, settings, &sections, err);
 
         if (r < 0)

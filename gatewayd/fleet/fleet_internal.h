@@ -13,9 +13,9 @@
 #include "loop/timer.h"
 
 #define FLEET_LISTENERS_MAX 16
-#define FLEET_WRITE_DELAY_MS 60000    /* mere "heard again" waits that long for its row */
-#define FLEET_WRITE_PORTION 200       /* rows of one turn */
-#define FLEET_WRITE_PAUSE_MS 50       /* between two portions */
+#define FLEET_WRITE_DELAY_MS 60000 /* mere "heard again" waits that long for its row */
+#define FLEET_WRITE_PORTION 200    /* rows of one turn */
+#define FLEET_WRITE_PAUSE_MS 50    /* between two portions */
 
 struct fleet {
         struct loop *loop;
@@ -34,7 +34,7 @@ struct fleet {
         struct list discovered; /* longest unheard first */
         struct list adopted;
         struct list leaving;
-        struct list unwritten;  /* longest waiting first */
+        struct list unwritten; /* longest waiting first */
         struct timer *write_timer;
         unsigned n_walks;
 

@@ -72,7 +72,8 @@ static int apply(struct gw_device *device, const struct fleet_statement *stateme
 }
 
 /* Written and told where something changed. */
-static int state(struct fleet *fleet, struct gw_device *device, const struct fleet_statement *statement, bool changed, struct gw_error *err) {
+static int state(struct fleet *fleet, struct gw_device *device, const struct fleet_statement *statement, bool changed,
+                 struct gw_error *err) {
         int r = apply(device, statement, &changed);
 
         if (r == 0 && changed)
@@ -84,9 +85,10 @@ static int state(struct fleet *fleet, struct gw_device *device, const struct fle
         return r;
 }
 
-static const struct fleet_statement no_statement = { 0 };
+static const struct fleet_statement no_statement = {0};
 
-int fleet_adopt(struct fleet *fleet, const char *id, const struct fleet_statement *statement, struct gw_device **ret_device, struct gw_error *err) {
+int fleet_adopt(struct fleet *fleet, const char *id, const struct fleet_statement *statement, struct gw_device **ret_device,
+                struct gw_error *err) {
         struct gw_device *device = fleet_find(fleet, id);
         bool was_stated;
         int r;
@@ -246,9 +248,10 @@ static int take_line(struct fleet *fleet, const struct device_list_entry *entry)
         return fleet_adopt(fleet, entry->id, &statement, NULL, NULL);
 }
 
-static int import(struct fleet *fleet, const struct fleet_import_source *source, struct fleet_import *ret_import, struct mistakes *mistakes) {
+static int import(struct fleet *fleet, const struct fleet_import_source *source, struct fleet_import *ret_import,
+                  struct mistakes *mistakes) {
         _cleanup_(device_list_freep) struct device_list *list = NULL;
-        struct fleet_import counts = { 0 };
+        struct fleet_import counts = {0};
         int r = device_list_parse(source->text, source->size, note_mistake, mistakes, &list);
 
         if (r < 0)
@@ -268,8 +271,9 @@ static int import(struct fleet *fleet, const struct fleet_import_source *source,
         return r;
 }
 
-int fleet_import(struct fleet *fleet, const struct fleet_import_source *source, struct fleet_import *ret_import, struct json_errors *errors) {
-        struct mistakes mistakes = { .json = errors };
+int fleet_import(struct fleet *fleet, const struct fleet_import_source *source, struct fleet_import *ret_import,
+                 struct json_errors *errors) {
+        struct mistakes mistakes = {.json = errors};
 
         return import(fleet, source, ret_import, &mistakes);
 }
@@ -303,7 +307,7 @@ static int read_file(const char *path, char **ret_text, size_t *ret_size) {
 
 int fleet_read_adoption_list(struct fleet *fleet, struct config_errors *errors) {
         const char *path = fleet->settings->gateway.adoption_list;
-        struct mistakes mistakes = { .config = errors, .file = path };
+        struct mistakes mistakes = {.config = errors, .file = path};
         _cleanup_free_ char *text = NULL;
         size_t size = 0;
         int r;
@@ -315,5 +319,5 @@ int fleet_read_adoption_list(struct fleet *fleet, struct config_errors *errors) 
                 config_errors_add(errors, path, 0, NULL, NULL, "cannot be read: %s", strerror(-r));
                 return -EINVAL;
         }
-        return import(fleet, &(struct fleet_import_source){ .text = text, .size = size }, NULL, &mistakes);
+        return import(fleet, &(struct fleet_import_source){.text = text, .size = size}, NULL, &mistakes);
 }

@@ -33,11 +33,11 @@ static enum fleet_selected judge_version(const struct campaign_selector *selecto
 
 enum fleet_selected fleet_select(const struct campaign_selector *selector, const struct gw_device *device, const char **ret_member) {
         const struct judgement judgements[] = {
-                { "ids", yes_or_no(selector->ids.n_items == 0 || campaign_selector_has_id(selector, device->id)) },
-                { "driver", yes_or_no(selector->drivers.n_items == 0 || str_list_contains(&selector->drivers, device->driver)) },
-                { "labels", yes_or_no(has_all_labels(device, &selector->labels)) },
-                { "name", yes_or_no(!selector->name || str_glob_match(selector->name, device_name(device))) },
-                { "version", judge_version(selector, device) },
+                {"ids", yes_or_no(selector->ids.n_items == 0 || campaign_selector_has_id(selector, device->id))},
+                {"driver", yes_or_no(selector->drivers.n_items == 0 || str_list_contains(&selector->drivers, device->driver))},
+                {"labels", yes_or_no(has_all_labels(device, &selector->labels))},
+                {"name", yes_or_no(!selector->name || str_glob_match(selector->name, device_name(device)))},
+                {"version", judge_version(selector, device)},
         };
         const struct judgement *deciding = NULL;
 

@@ -14,7 +14,7 @@
 #include "document/command.h"
 
 static bool check_campaign(const char *text, size_t size, enum campaign_origin origin, struct json_errors *errors) {
-        const struct campaign_parse_options options = { .origin = origin };
+        const struct campaign_parse_options options = {.origin = origin};
         _cleanup_campaign_document_ struct campaign_document *document = NULL;
 
         return campaign_document_parse(text, size, &options, &document, errors) == 0;
@@ -31,8 +31,8 @@ static bool check_signed_campaign(const char *text, size_t size, struct json_err
 /* As the control socket does: the request, then the campaign document in it where there is one. */
 static bool check_command(const char *text, size_t size, struct json_errors *errors) {
         _cleanup_campaign_document_ struct campaign_document *document = NULL;
-        _cleanup_command_ struct command command = { 0 };
-        struct gw_error err = { .name = "" };
+        _cleanup_command_ struct command command = {0};
+        struct gw_error err = {.name = ""};
 
         if (command_read(text, size, &command, errors, &err) < 0) {
                 json_errors_add(errors, "", "%s", err.text);
@@ -44,8 +44,8 @@ static bool check_command(const char *text, size_t size, struct json_errors *err
 }
 
 static bool check_reply(const char *text, size_t size, struct json_errors *errors) {
-        _cleanup_command_reply_ struct command_reply reply = { 0 };
-        struct gw_error err = { .name = "" };
+        _cleanup_command_reply_ struct command_reply reply = {0};
+        struct gw_error err = {.name = ""};
 
         if (command_reply_read(text, size, &reply, &err) == 0)
                 return true;
@@ -57,10 +57,10 @@ static const struct {
         const char *name;
         bool (*check)(const char *text, size_t size, struct json_errors *errors);
 } kinds[] = {
-        { "campaign", check_local_campaign },
-        { "campaign-signed", check_signed_campaign },
-        { "command", check_command },
-        { "reply", check_reply },
+        {"campaign", check_local_campaign},
+        {"campaign-signed", check_signed_campaign},
+        {"command", check_command},
+        {"reply", check_reply},
 };
 
 static int check_file(size_t kind, const char *path) {
