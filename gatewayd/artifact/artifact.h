@@ -34,6 +34,9 @@ struct store;
 #define ARTIFACT_RETRY_AFTER_MAX_MS (60 * 60 * 1000)
 #define ARTIFACT_RETRY_BUDGET_MS (6 * 60 * 60 * 1000) /* without one new byte; then the last error ends the fetch */
 #define ARTIFACT_DISK_RETRY_MS (30 * 1000)            /* disk-full is asked again this often */
+#define ARTIFACT_CLOCK_RETRY_MS (10 * 1000)
+#define ARTIFACT_URL_MAX 2048
+#define ARTIFACT_SECRET_MAX 4096 /* bytes of a password or bearer file */
 
 struct artifacts_options {
         const struct settings *settings; /* [artifacts], [source ...], state_dir; see artifacts_set_settings() */
@@ -43,6 +46,9 @@ struct artifacts_options {
         /* Bytes that may still be written to the file system of `directory`; NULL = statvfs. */
         int (*free_bytes)(void *ctx, const char *directory, uint64_t *ret_bytes);
         void *ctx;
+        int64_t retry_first_ms; /* 0 = ARTIFACT_RETRY_FIRST_MS; the others likewise: tests do not wait */
+        int64_t disk_retry_ms;
+        int64_t clock_retry_ms;
 };
 
 /* Makes the folder (0700), removes leftovers, brings the store's rows in line with the files. Blocks: before the loop runs. */
@@ -58,7 +64,7 @@ void artifacts_free(struct artifacts *artifacts);
 void artifacts_set_settings(struct artifacts *artifacts, const struct settings *settings);
 
 struct artifact_request {
-        const char *url; /* https, or http where the address is allowed by [artifacts]; NULL: only what was imported */
+        const char *url; /* https; NULL: only what is there already */
         uint64_t size;   /* bytes; 0 = not told: then [artifacts] max_size limits */
         uint8_t sha256[DIGEST_SIZE];
 };
@@ -67,8 +73,8 @@ struct artifact_fetch_handler {
         /* At most a few times a second. May be NULL. */
         void (*progress)(void *ctx, uint64_t received_bytes, uint64_t size_bytes);
         /*
-         * It waits: disk-full, artifact-quota, clock-not-credible, or the name of an error after which it is tried again. NULL: it
-         * goes on. May be NULL.
+         * It waits: disk-full (also: no room in the quota), clock-not-credible, concurrency, or the name of an error after which it is
+         * tried again. NULL: it goes on. May be NULL.
          */
         void (*waiting)(void *ctx, const struct gw_error *why);
         /* 0: the file is in the cache. Pin it here, before the loop goes on. Otherwise -ECANCELED or another negative errno with err. */
@@ -77,8 +83,9 @@ struct artifact_fetch_handler {
 
 /*
  * Brings the file into the cache. Requests for one digest share one download (the first one's URL; the next one's when that is
- * terminal). Already there: `done` comes at once, that is, later in this turn or the next. Error names: artifact-not-imported
- * (no URL), size-mismatch, digest-mismatch, artifact-too-large, download-refused, download-... (see the catalogue).
+ * terminal). Already there: `done` comes at once, that is, later in this turn or the next. Error names: artifact-unknown
+ * (no URL), url-invalid, size-mismatch, digest-mismatch, artifact-too-large, artifact-not-found, artifact-forbidden,
+ * artifact-refused, credentials-unreadable, disk-error, those of loop/http.h; after ARTIFACT_RETRY_BUDGET_MS also the retried ones.
  */
 int artifact_fetch(struct artifacts *artifacts, const struct artifact_request *request, const struct artifact_fetch_handler *handler,
                    void *ctx, struct artifact_fetch **ret_fetch);
@@ -87,8 +94,8 @@ void artifact_fetch_cancel(struct artifact_fetch *fetch);
 
 /*
  * Copies a file that the caller has open (a descriptor passed over the control socket; duplicated here) into the cache. It must be a
- * regular file; read from its beginning to its size now. Error names: artifact-not-a-file, artifact-empty, artifact-too-large,
- * disk-full, artifact-quota, artifact-unreadable.
+ * regular file; read from its beginning to its size now. Error names: file-unreadable (also: not a regular file, empty),
+ * artifact-too-large, disk-full (at once: a person is waiting), disk-error.
  */
 int artifact_import(struct artifacts *artifacts, int fd,
                     void (*done)(void *ctx, int result, const uint8_t sha256[DIGEST_SIZE], uint64_t size, const struct gw_error *err), void *ctx,
