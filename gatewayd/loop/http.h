@@ -2,9 +2,10 @@
 #pragma once
 
 /*
- * HTTPS requests on the loop (curl multi). Certificates are always verified. Redirects are followed here and not by curl: https
- * only, at most HTTP_REDIRECTS_MAX; credentials (user, bearer, client certificate, an Authorization or Cookie in `headers`) never go
- * to another origin; the address that is really connected is judged at every hop. No proxy of the environment is used.
+ * HTTPS requests on the loop (curl multi). Certificates are always verified. Redirects of GET and HEAD are followed here and not by
+ * curl: https only, at most HTTP_REDIRECTS_MAX. What may be a credential (user, bearer, client certificate, and of `headers` all but
+ * Accept*, If-* and User-Agent) never goes to another origin. The address that is really connected is judged at every hop. No proxy
+ * of the environment is used.
  *
  * Costs nothing until the first request; what curl and the certificate bundle took is given back HTTP_IDLE_MS after the last.
  */
@@ -37,7 +38,7 @@ void http_free(struct http *http);
 
 /* Everything is copied by http_start(). NULL and 0 mean "not used". */
 struct http_request {
-        const char *url;                   /* https://..., at most HTTP_URL_MAX */
+        const char *url;                   /* https://..., at most HTTP_URL_MAX, no user information in it */
         const char *method;                /* NULL: GET, or POST with a body */
         const char *const *headers;        /* "Name: value" */
         size_t n_headers;
