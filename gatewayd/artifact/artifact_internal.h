@@ -169,7 +169,7 @@ int download_judge(struct download *download, const struct http_response *respon
 /* download.c */
 int download_join(struct artifacts *artifacts, struct artifact *artifact, struct artifact_fetch *fetch);
 void download_leave(struct download *download); /* a request was taken out */
-void download_wake(struct download *download);  /* what it waits for may have come */
+void download_satisfy(struct download *download); /* the file came another way */
 int download_take_order(struct download *download);
 void download_set_waiting(struct download *download, const struct gw_error *why); /* NULL = it goes on */
 void download_tell_progress(struct download *download, bool now);
@@ -185,6 +185,7 @@ bool download_has_slot(const struct download *download);
 
 /* download_steps.c */
 void download_step(struct download *download);
+void download_cancel_transfer(struct download *download); /* its end comes as that of any other */
 
 /* fetch.c */
 void fetch_answer(struct artifact_fetch *fetch, int result, const struct gw_error *err); /* now; frees it */

@@ -60,7 +60,10 @@ static int wake(struct artifacts *artifacts) {
         return artifacts->wake_deferral ? 0 : loop_defer(artifacts->loop, on_wake, artifacts, &artifacts->wake_deferral);
 }
 
-void download_wake(struct download *download) {
+/* Waiting ends, a transfer too; what else is under way comes to its end by itself and then finds the file. */
+void download_satisfy(struct download *download) {
+        if (download->state == DOWNLOAD_STATE_RUNNING)
+                download_cancel_transfer(download);
         if (download->state != DOWNLOAD_STATE_WAITING)
                 return;
         timer_cancel(TAKE_PTR(download->timer));

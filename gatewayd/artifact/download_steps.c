@@ -114,7 +114,7 @@ static void on_done(void *ctx, int result, const struct gw_error *err) {
 
 static const struct http_handler http_handler = { .response = on_response, .data = on_data, .done = on_done };
 
-static void cancel_transfer(struct download *download) {
+void download_cancel_transfer(struct download *download) {
         if (download->transfer && !download->canceling)
                 http_cancel(download->transfer);
         download->canceling = download->transfer != NULL;
@@ -271,7 +271,7 @@ static void take_result(struct download *download) {
                 download->operation_result = 0;
                 download->n_filling = download->n_writing = 0;
                 download->reset_wanted = download->paused = false;
-                cancel_transfer(download);
+                download_cancel_transfer(download);
         } else if (download->operation == DOWNLOAD_OPERATION_RESET) {
                 download->reset_wanted = false;
         } else if (download->n_writing > 0) {
@@ -318,7 +318,7 @@ static void step_finished(struct download *download) {
 /* Nobody wants it any more: what runs comes to its end, the part stays for later. Or somebody came meanwhile: anew. */
 static void step_stopping(struct download *download) {
         timer_cancel(TAKE_PTR(download->timer));
-        cancel_transfer(download);
+        download_cancel_transfer(download);
         if (download->transfer || download->working)
                 return;
         if (download->state == DOWNLOAD_STATE_FINISHING && download->operation_result == 0)

@@ -64,7 +64,7 @@ static int keep(struct artifact_import *import) {
                 return -ENOMEM; /* the file is there: the next start finds it */
         artifact_completed(import->artifacts, artifact, import->copy.size);
         if (artifact->download)
-                download_wake(artifact->download);
+                download_satisfy(artifact->download);
         return 0;
 }
 
