@@ -162,6 +162,7 @@ static void go_down(void *ctx) {
         struct scripted_link *link = scripted_link_open_one(device->host);
 
         device->booting = true;
+        device->reset_due = false;
         device->boot_number++;
         device->upload_session = false;
         scripted_host_after(device->host, device->boot_ms + device->swap_ms, boot, device);
@@ -447,12 +448,14 @@ static void answer_params(struct fake_device *device, struct request *request) {
 
 static void answer_reset(struct fake_device *device, struct request *request) {
         cbor_write_map(&request->writer, 0);
-        device->n_resets++;
+        device->n_resets += !device->reset_due;
         if (device->ignore_reset_once) {
                 device->ignore_reset_once = false;
                 return;
         }
-        scripted_host_after(device->host, device->reset_delay_ms, go_down, device);
+        if (!device->reset_due) /* as the server's delayed work: asking twice is one reset */
+                scripted_host_after(device->host, device->reset_delay_ms, go_down, device);
+        device->reset_due = true;
 }
 
 static void answer_os(struct fake_device *device, struct request *request) {

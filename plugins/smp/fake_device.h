@@ -14,7 +14,7 @@
 
 #define FAKE_IMAGES_MAX 2
 #define FAKE_FILE_MAX 8192
-#define FAKE_REFUSALS_MAX 8
+#define FAKE_REFUSALS_MAX 24
 
 struct fake_slot {
         bool present;
@@ -65,7 +65,7 @@ struct fake_device {
         /* State. */
         struct fake_slot slots[FAKE_IMAGES_MAX][2];
         unsigned active[FAKE_IMAGES_MAX]; /* slot that runs */
-        bool booting;
+        bool booting, reset_due;
         uint8_t file[FAKE_FILE_MAX];
         size_t file_size, file_off;
         uint8_t file_sha[32];

@@ -14,8 +14,12 @@ static const struct smp_client_handler client_handler = { .opened = on_opened, .
 static void read_notes(struct smp_run *run) {
         size_t size = 0;
         const void *bytes = run->host->run->blob(run->handle, &size);
+        const char *step = run->host->run->resume_step(run->handle);
 
-        if (!run_is_update(run) || !bytes || !run->host->run->resume_step(run->handle))
+        if (!run_is_update(run) || !step)
+                return;
+        snprintf(run->resume_step, sizeof run->resume_step, "%s", step);
+        if (!bytes)
                 return;
         if (blob_read(bytes, size, &run->notes) < 0)
                 run_note(run, "the notes of an earlier version cannot be read; the device is looked at anew");
@@ -82,6 +86,7 @@ void run_free(struct smp_run *run) {
 
 void run_begin(struct smp_run *run) {
         run->active = true;
+        run->canceling = false; /* the host asks every step anew */
 }
 
 void run_next(struct smp_run *run) {

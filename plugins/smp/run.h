@@ -34,6 +34,7 @@ struct smp_run {
         struct smp_run *next_run; /* of the driver's list */
         const struct gw_device *device;
         const struct gw_order *order; /* NULL unless an update */
+        char resume_step[16];         /* "" = a first run */
         struct tuning tuning;
 
         /* The link. */
@@ -69,6 +70,7 @@ struct smp_run {
         size_t message_cap;       /* F18: cut shorter than the device says; 0 = not */
         bool erase_tried;
         bool force_reset;
+        bool reset_entered;       /* by this attempt */
         bool reset_unheard;       /* the reset was sent, its answer never came */
         int64_t away_since_ms, return_deadline_ms, retry_ms;
         uint32_t checks_done;

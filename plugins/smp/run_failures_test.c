@@ -132,7 +132,7 @@ static void test_f5_stays(void **state) {
         assert_int_equal(scripted_run_whole(&fixture.run, 600000), SCRIPTED_WAITING);
         assert_string_equal(fixture.run.reason, "device-busy");
         assert_int_equal(fixture.device.n_resets, 0);
-        fixture.device.slots[0][1].present = false; /* somebody cleared it */
+        fixture.device.slots[0][1] = (struct fake_slot){ 0 }; /* somebody cleared it */
         scripted_run_continue(&fixture.run);
         fixture_expect_end(&fixture, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE_CONFIRMED, NULL);
         fixture_deinit(&fixture);

@@ -160,7 +160,7 @@ static void inspect_update(struct smp_run *run) {
                 run_next(run); /* on at the journaled step, which looks for itself */
                 return;
         }
-        if (!run->host->run->resume_step(run->handle))
+        if (!run->resume_step[0])
                 note_way(run);
         steps_follow_choice(run);
 }

@@ -4,6 +4,8 @@
 
 #include "steps.h"
 
+#define SETTLE_MS 3000
+
 static void mark_next(struct smp_run *run);
 
 /* ---- test */
@@ -155,11 +157,20 @@ static void reset_send(struct smp_run *run) {
         run_sent(run, smp_os_reset(run->client, &options, run_on_answer, run, &run->request), reset_answered);
 }
 
+static bool is_entered_again(const struct smp_run *run) {
+        return strcmp(run->resume_step, "reset") == 0 && !run->reset_entered;
+}
+
 /* Entered again after a crash, the reset may have happened already: a second one would end the trial. The slots tell. */
 static void reset_if_due(struct smp_run *run, const struct smp_answer *failed) {
         struct gw_error err = { 0 };
         bool due;
 
+        if (failed && is_entered_again(run)) {
+                run_jump(run, "return"); /* it is on its way down */
+                return;
+        }
+        run->reset_entered = true;
         if (failed) {
                 run_answer_failed(run, failed, NULL);
                 return;
@@ -182,12 +193,19 @@ static void reset_if_due(struct smp_run *run, const struct smp_answer *failed) {
                 reset_send(run);
 }
 
+static void look_before_reset(struct smp_run *run) {
+        run_look(run, reset_if_due);
+}
+
 int step_reset_enter(void *ctx, struct gw_error *err) {
         struct smp_run *run = ctx;
 
         (void) err;
         run_begin(run);
         run->force_reset = false;
-        run_look(run, reset_if_due);
+        if (is_entered_again(run))
+                run_timer(run, SETTLE_MS, look_before_reset); /* a reset that was asked for before the crash may still be due */
+        else
+                look_before_reset(run);
         return 0;
 }

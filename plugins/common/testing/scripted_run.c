@@ -53,6 +53,7 @@ static void attempt_end(struct gw_run *run) {
 
 static void run_end(struct gw_run *run, enum scripted_end end) {
         attempt_end(run);
+        run->stop_wanted = false;
         run->end = end;
 }
 
@@ -62,6 +63,7 @@ void scripted_run_begin(struct gw_run *run) {
 
         memcpy(run->blob, run->durable_blob, run->durable_size);
         run->blob_size = run->durable_size;
+        memcpy(run->resumed, run->journaled, sizeof run->resumed);
         run->end = SCRIPTED_RUNNING;
         run->next_step = steps_of(run, &n);
         run->attempt = run->attempt ? run->attempt : 1;
@@ -90,6 +92,10 @@ static void enter(struct gw_run *run) {
         const struct gw_step *step = run->next_step;
         struct gw_error err = { 0 };
 
+        if (run->stop_wanted && (step->flags & GW_STEP_RESUMABLE)) {
+                run_end(run, SCRIPTED_STOPPED);
+                return;
+        }
         if (!(step->flags & GW_STEP_PREPARE) && run->operation == GW_OPERATION_UPDATE) {
                 journal(run, step);
                 if (run->crash_at && strcmp(run->crash_at, step->name) == 0) {
@@ -101,8 +107,11 @@ static void enter(struct gw_run *run) {
         path_add(run, step->name);
         run->step = step;
         run->stop_asked = false;
-        if (step->enter(run->ctx, &err) >= 0)
+        if (step->enter(run->ctx, &err) >= 0) {
+                if (run->stop_wanted)
+                        scripted_run_stop(run, run->stop_reason);
                 return;
+        }
         run->error = err;
         run->step = NULL;
         turn_later(run, PENDING_FAIL, 0);
@@ -170,7 +179,7 @@ static const struct gw_order *api_order(const struct gw_run *run) {
 }
 
 static const char *api_resume_step(const struct gw_run *run) {
-        return run->journaled[0] ? run->journaled : NULL;
+        return run->resumed[0] ? run->resumed : NULL;
 }
 
 static uint32_t api_attempt(const struct gw_run *run) {
@@ -283,8 +292,8 @@ static void api_next(struct gw_run *run) {
         if (step == steps + n)
                 breach(run, "next after the last step");
         /* From the preparing steps to where the journal stands. */
-        if (run->journaled[0] && (step[-1].flags & GW_STEP_PREPARE) && !(step->flags & GW_STEP_PREPARE))
-                step = step_find(run, run->journaled);
+        if (run->resumed[0] && (step[-1].flags & GW_STEP_PREPARE) && !(step->flags & GW_STEP_PREPARE))
+                step = step_find(run, run->resumed);
         run->next_step = step;
         turn_later(run, PENDING_ENTER, 0);
 }
@@ -405,6 +414,8 @@ void scripted_run_stop(struct gw_run *run, enum gw_stop_reason reason) {
         if (!run->step || run->stop_asked)
                 return;
         run->stop_asked = true;
+        run->stop_wanted = true;
+        run->stop_reason = reason;
         run->driver->run_stop(run->ctx, reason);
 }
 

@@ -38,6 +38,7 @@ struct gw_run {
 
         /* What survives a crash. */
         char journaled[48];          /* "" = none */
+        char resumed[48];            /* what was journaled when this attempt began */
         uint8_t durable_blob[GW_BLOB_MAX];
         size_t durable_size;
         bool is_committed;
@@ -50,7 +51,9 @@ struct gw_run {
         size_t blob_size;
         uint32_t attempt;
         const struct gw_step *step;  /* running, NULL between two */
-        bool stop_asked;
+        bool stop_asked;             /* of this step */
+        bool stop_wanted;            /* until the run ends: the next step is asked, too, or not entered if it is resumable */
+        enum gw_stop_reason stop_reason;
         bool seen_wakes;
 
         /* What happened. */
@@ -99,7 +102,7 @@ enum scripted_end scripted_run_until_end(struct gw_run *run, int64_t most_ms);
 bool scripted_run_until_step(struct gw_run *run, const char *step, int64_t most_ms);
 /* The daemon dies now and starts again. */
 void scripted_run_crash(struct gw_run *run);
-/* Asks the running step to stop, as the daemon does; nothing when none runs. */
+/* Asks the running step to stop, as the daemon does, and those after it when it ends otherwise; nothing when none runs. */
 void scripted_run_stop(struct gw_run *run, enum gw_stop_reason reason);
 /* A stopped or waiting run goes on. */
 void scripted_run_continue(struct gw_run *run);
