@@ -10,6 +10,7 @@
  */
 
 #define NO_DEADLINE INT64_MAX
+#define EARLY_MIN_MS 250u
 
 struct flight {
         uint32_t id; /* 0 = free */
@@ -19,6 +20,7 @@ struct flight {
         bool unkept;
         bool resent;
         bool sent;
+        bool early;       /* one resend before its time is still due */
         bool switched;    /* changed its SMP version once */
         bool undecodable; /* an answer came that is no CBOR map */
         bool wants_room;  /* the link was full */
@@ -43,7 +45,9 @@ struct smp_client {
         struct gw_link *link;
         bool is_open;
         bool was_heard;
-        bool released; /* freed from inside a callback */
+        bool rtt_known;
+        uint32_t rtt_8th_ms; /* of ordinary requests, smoothed, scaled by 8 */
+        bool released;       /* freed from inside a callback */
         unsigned n_callbacks;
         enum smp_version version;
 
@@ -233,11 +237,21 @@ static int message_send(struct smp_client *client, const uint8_t *message, size_
         return r;
 }
 
+/* Until the early resend, which a lost datagram costs in place of the whole timeout: many round trips, but never long. */
+static uint32_t early_ms(const struct smp_client *client, const struct flight *flight) {
+        uint32_t wait_ms = client->rtt_8th_ms + EARLY_MIN_MS;
+
+        return wait_ms < flight->timeout_ms ? wait_ms : flight->timeout_ms;
+}
+
 static void flight_sent(struct smp_client *client, struct flight *flight) {
         flight->wants_room = false;
         flight->sent = true;
         flight->sent_ms = now_ms(client);
-        flight->deadline_ms = flight->timeout_ms == UINT32_MAX ? NO_DEADLINE : flight->sent_ms + flight->timeout_ms;
+        if (flight->timeout_ms == UINT32_MAX)
+                flight->deadline_ms = NO_DEADLINE;
+        else
+                flight->deadline_ms = flight->sent_ms + (flight->early ? early_ms(client, flight) : flight->timeout_ms);
         timer_set(client, flight->deadline_ms);
 }
 
@@ -266,6 +280,11 @@ static void flight_resend(struct smp_client *client, struct flight *flight) {
 
 /* Silence. The last try of a peer that never said a word goes out as the old version: it might drop the new one. */
 static void flight_silent(struct smp_client *client, struct flight *flight) {
+        if (flight->early) {
+                flight->early = false;
+                flight_resend(client, flight);
+                return;
+        }
         if (flight->unkept || flight->resends_left == 0) {
                 client->statistics.timeouts++;
                 flight_fail(flight, flight->undecodable ? -EBADMSG : -ETIMEDOUT);
@@ -400,6 +419,7 @@ int smp_client_request(struct smp_client *client, const struct smp_request *requ
                 .ctx = request->ctx,
                 .then = request->then,
         };
+        flight->early = client->rtt_known && request->resends > 0 && flight->timeout_ms <= SMP_TIMEOUT_STATE_MS;
         frame_fill(client, request, flight->seq);
         r = flight_start(client, flight, request);
         if (r < 0) {
@@ -461,6 +481,13 @@ static void refusal_tell(struct smp_client *client, const struct flight *flight,
                 client->handler->refused(client->handler_ctx, &refusal);
 }
 
+static void rtt_sample(struct smp_client *client, const struct flight *flight, uint32_t sample_ms) {
+        if (flight->unkept || flight->resent || flight->timeout_ms > SMP_TIMEOUT_STATE_MS)
+                return;
+        client->rtt_8th_ms = client->rtt_known ? client->rtt_8th_ms - client->rtt_8th_ms / 8 + sample_ms : sample_ms * 8;
+        client->rtt_known = true;
+}
+
 static void flight_answered(struct smp_client *client, struct flight *flight, uint8_t version, const struct cbor_map *map) {
         struct smp_answer answer = { .map = map };
         uint32_t id = flight->id;
@@ -474,6 +501,7 @@ static void flight_answered(struct smp_client *client, struct flight *flight, ui
         if (!version_refused(&answer.status))
                 client->version = version == SMP_VERSION_2 ? SMP_VERSION_2 : (enum smp_version) flight->version;
         answer.round_trip_ms = (uint32_t) (now_ms(client) - flight->sent_ms);
+        rtt_sample(client, flight, answer.round_trip_ms);
         if (answer.status.refused) {
                 answer.result = -EREMOTEIO;
                 refusal_tell(client, flight, &answer.status);
@@ -584,7 +612,7 @@ void smp_client_attach(struct smp_client *client, struct gw_link *link, bool is_
         link->handler_ctx = client;
         client->link = link;
         client->is_open = is_open;
-        client->was_heard = false;
+        client->was_heard = client->rtt_known = false;
         client->version = client->options.version_1 ? SMP_VERSION_1 : SMP_VERSION_2;
 }
 

@@ -240,18 +240,14 @@ static void refusals_are_told(void **state) {
 
 static void silence_is_asked_again(void **state) {
         (void) state;
-        testing_link_receive_hex(&link_a, "0b00000100010101a0");
-        assert_int_equal(request(1, 0, NULL), 0);
-        testing_link_receive_hex(&link_a, "0b00000100010101a0");
-        answers.n = 0;
         assert_int_equal(request(1, 2, NULL), 0);
         testing_host_advance(&host, 999);
-        assert_int_equal(link_a.n_sent, 2);
+        assert_int_equal(link_a.n_sent, 1);
         testing_host_advance(&host, 1);
-        assert_int_equal(link_a.n_sent, 3);
-        assert_true(testing_link_sent_is(&link_a, 2, "0a00000100010201a0")); /* the same request */
+        assert_int_equal(link_a.n_sent, 2);
+        assert_true(testing_link_sent_is(&link_a, 1, "0a00000100010101a0")); /* the same request */
         testing_host_advance(&host, 1000);
-        assert_true(testing_link_sent_is(&link_a, 3, "0a00000100010201a0"));
+        assert_int_equal(link_a.n_sent, 3);
         testing_host_advance(&host, 999);
         assert_int_equal(answers.n, 0);
         testing_host_advance(&host, 1);
@@ -261,6 +257,29 @@ static void silence_is_asked_again(void **state) {
         assert_int_equal(smp_client_statistics(client)->resends, 2);
         testing_host_advance(&host, 100000);
         assert_int_equal(answers.n, 1);
+}
+
+/* A device whose round trip is known gets one resend before the time, and then as many as any other. */
+static void a_lost_datagram_costs_little(void **state) {
+        (void) state;
+        assert_int_equal(request(1, 2, NULL), 0);
+        testing_host_advance(&host, 10);
+        testing_link_receive_hex(&link_a, "0b00000100010101a0");
+        assert_int_equal(request(1, 2, NULL), 0);
+        testing_host_advance(&host, 329);
+        assert_int_equal(link_a.n_sent, 2);
+        testing_host_advance(&host, 1);
+        assert_true(testing_link_sent_is(&link_a, 2, "0a00000100010201a0"));
+        testing_host_advance(&host, 999);
+        assert_int_equal(link_a.n_sent, 3);
+        testing_host_advance(&host, 100000);
+        assert_int_equal(link_a.n_sent, 5);
+        assert_int_equal(answers.n, 2);
+        assert_int_equal(answers.result, -ETIMEDOUT);
+        /* Not for a request that must not be repeated. */
+        assert_int_equal(request(5, 0, NULL), 0);
+        testing_host_advance(&host, 100000);
+        assert_int_equal(link_a.n_sent, 6);
 }
 
 static void answer_to_the_first_sending_after_the_second(void **state) {
@@ -543,6 +562,7 @@ int main(void) {
                 TEST(several_answers_in_one_datagram),
                 TEST(refusals_are_told),
                 TEST(silence_is_asked_again),
+                TEST(a_lost_datagram_costs_little),
                 TEST(answer_to_the_first_sending_after_the_second),
                 TEST(silent_peer_is_tried_in_version_1),
                 TEST(slow_peer_stays_at_version_2),

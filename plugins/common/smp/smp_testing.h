@@ -79,6 +79,7 @@ struct testing_device {
         size_t message_max;   /* longer requests are dropped without a word; 0 = any */
         size_t corrupt_above; /* longer ones are answered with rc 9; 0 = never */
         uint32_t buf_count;   /* buffers; 0 = any number. A request without one gets rc 2 */
+        bool drops_silently;  /* in place of rc 2 */
         int64_t work_ms;      /* for a request */
         int64_t erase_ms;     /* at the first packet */
         uint32_t write_block; /* drops tails that do not fill it; 0 = keeps all */

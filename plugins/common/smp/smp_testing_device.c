@@ -191,7 +191,8 @@ static void request_arrived(struct testing_device *device, const uint8_t *data, 
         /* One buffer is kept for the answer of the request that is worked on. */
         if (device->buf_count > 0 && device->n_busy + 1 >= device->buf_count) {
                 device->n_refused_buffer++;
-                answer_rc(device, &header, SMP_RC_NO_MEMORY);
+                if (!device->drops_silently)
+                        answer_rc(device, &header, SMP_RC_NO_MEMORY);
                 return;
         }
         device->n_busy++;

@@ -16,7 +16,9 @@
  * going back, not N.
  *
  * The window is narrowed on rc 2 and stays so for this upload: the number of buffers is a constant of the device, and each
- * attempt to widen it again would cost a going back.
+ * attempt to widen it again would cost a going back. Devices that drop what they have no buffer for say nothing: they lose one
+ * chunk of nearly every window. Three losses so close together narrow the window, too; but it may as well have been a bad moment of the
+ * link, so it is widened again after a while, after four times that while if that was wrong.
  */
 
 #define PLACES (2 * SMP_WINDOW_MAX)
@@ -28,7 +30,10 @@
 #define WRITE_BLOCK_MAX 64u      /* largest tail that a device drops because of its flash's write size */
 #define HOLD_MS 100u             /* before the next try when the device has no buffer even for one request */
 #define CHECK_TIMEOUT_MS 2500u
-#define BLOCKED_MAX_MS 60000 /* a link that takes nothing for that long is dead */
+#define CLOSE_LOSSES 3u         /* each within a window of the one before: the window is too wide */
+#define WIDEN_AFTER 8u          /* windows without a loss */
+#define WIDEN_AFTER_MAX 100000u /* chunks */
+#define BLOCKED_MAX_MS 60000    /* a link that takes nothing for that long is dead */
 
 enum phase {
         PHASE_FIRST, /* the first packet is out, alone */
@@ -65,9 +70,12 @@ struct smp_upload {
 
         uint64_t confirmed, next, sent_end;
         uint32_t generation;
-        uint32_t window;
-        uint32_t alignment; /* of chunk ends, 1 = none */
-        size_t budget;      /* bytes of a message */
+        uint32_t window, window_max; /* what is used now, what the device's buffers allow */
+        unsigned n_close_losses;     /* in a row */
+        uint32_t n_taken;            /* chunks since the last loss */
+        uint32_t widen_after;        /* so many */
+        uint32_t alignment;          /* of chunk ends, 1 = none */
+        size_t budget;               /* bytes of a message */
 
         struct chunk chunks[PLACES];
         size_t n_chunks;
@@ -573,6 +581,25 @@ static void silence_undo(struct smp_upload *upload, const struct chunk *answered
         }
 }
 
+static void window_after_loss(struct smp_upload *upload) {
+        upload->n_close_losses = upload->n_taken < upload->window ? upload->n_close_losses + 1 : 0;
+        upload->n_taken = 0;
+        if (upload->n_close_losses < CLOSE_LOSSES || upload->window == 1)
+                return;
+        upload->window -= upload->window > 4 ? upload->window / 4 : 1;
+        upload->n_close_losses = 0;
+        if (upload->widen_after < WIDEN_AFTER_MAX)
+                upload->widen_after *= 4;
+}
+
+static void window_after_success(struct smp_upload *upload) {
+        if (++upload->n_taken < upload->widen_after || upload->window >= upload->window_max)
+                return;
+        upload->window++;
+        upload->n_taken = 0;
+        upload->n_close_losses = CLOSE_LOSSES - 1; /* one more at once, and it is taken back */
+}
+
 /* A live chunk was not taken as a whole. */
 static void chunk_not_taken(struct smp_upload *upload, const struct chunk *chunk, uint64_t off) {
         if (off == 0) {
@@ -592,6 +619,8 @@ static void chunk_not_taken(struct smp_upload *upload, const struct chunk *chunk
         upload->confirmed = off;
         if (off > chunk->off)
                 alignment_learn(upload, chunk->end - off);
+        else
+                window_after_loss(upload);
         go_back(upload, off);
 }
 
@@ -612,6 +641,8 @@ static void stream_answered(struct smp_upload *upload, const struct chunk *chunk
                 silence_undo(upload, chunk);
         else if (live && off < chunk->end)
                 chunk_not_taken(upload, chunk, off);
+        else if (live)
+                window_after_success(upload);
         if (upload->next < upload->confirmed)
                 upload->next = upload->confirmed;
 }
@@ -639,7 +670,8 @@ static void no_buffer(struct smp_upload *upload, const struct chunk *chunk, cons
         if (!is_live(upload, chunk))
                 return;
         if (n_others > 0 && upload->window > 1) {
-                upload->window = upload->window > 4 ? upload->window * 3 / 4 : upload->window - 1;
+                upload->window -= upload->window > 4 ? upload->window / 4 : 1;
+                upload->window_max = upload->window;
                 go_back(upload, upload->confirmed);
                 return;
         }
@@ -865,7 +897,8 @@ static void options_take(struct smp_upload *upload, const struct smp_upload_opti
                 limits->window = SMP_WINDOW_MAX;
         if (limits->message_fallback == 0 || limits->message_fallback > limits->message_max)
                 limits->message_fallback = limits->message_max;
-        upload->window = limits->window;
+        upload->window = upload->window_max = limits->window;
+        upload->widen_after = WIDEN_AFTER * limits->window;
         upload->budget = limits->message_max;
 }
 

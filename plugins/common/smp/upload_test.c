@@ -519,6 +519,28 @@ static void window_narrows_when_buffers_are_short(void **state) {
         assert_true(device.n_refused_buffer < 60);
 }
 
+/* As above, but the device drops without a word what it cannot take. Then the buffers come back, and the window with them. */
+static void window_narrows_when_chunks_are_dropped(void **state) {
+        struct smp_upload_options options = options_of(400000, 500, 8);
+        uint64_t confirmed;
+
+        (void) state;
+        device.latency_ms = 5;
+        device.work_ms = 2;
+        device.buf_count = 4;
+        device.drops_silently = true;
+        start(&options);
+        testing_host_advance(&host, 1000);
+        confirmed = smp_upload_confirmed(upload);
+        assert_true(device.n_refused_buffer < 100);
+        device.buf_count = 0;
+        run();
+        assert_stored(400000);
+        assert_true(confirmed > 120000); /* at least half of what the device can take */
+        assert_true(report.window > 4);
+        assert_true(report.repeats < 300);
+}
+
 static void device_without_a_second_buffer(void **state) {
         struct smp_upload_options options = options_of(50000, 500, 4);
 
@@ -930,6 +952,7 @@ int main(void) {
                 TEST(loss_at_window_one_is_cheap),
                 TEST(pauses_are_no_losses),
                 TEST(window_narrows_when_buffers_are_short),
+                TEST(window_narrows_when_chunks_are_dropped),
                 TEST(device_without_a_second_buffer),
                 TEST(device_without_any_buffer_is_named),
                 TEST(tails_that_do_not_fill_a_block),
