@@ -133,10 +133,12 @@ static void read_header(struct parser *parser, size_t n_fields) {
                 const struct field *field = &parser->fields[i];
                 enum column column = COLUMN_COUNT_;
 
-                if (!names_column(field->text, &column))
+                if (!names_column(field->text, &column)) {
                         report(parser, field->column, "unknown column \"%.40s\": expected id, name, model, labels, address", field->text);
-                else if (has_column(parser, column))
+                } else if (has_column(parser, column)) {
                         report(parser, field->column, "column %s is there twice", field->text);
+                        column = COLUMN_COUNT_; /* read once only */
+                }
                 parser->columns[parser->n_columns++] = column;
         }
         if (n_fields > 0 && !has_column(parser, COLUMN_ID))

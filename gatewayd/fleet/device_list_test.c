@@ -89,6 +89,7 @@ static void test_mistakes(void **state) {
                               "1:0 expected a device id, or a header line with the column id\n"},
                 {"name,model\nx,y\n", "1:0 expected a device id, or a header line with the column id\n"},
                 {"id,id\n", "1:4 column id is there twice\n"},
+                {"id,name,name\nsmp-udp:a,b,c\n", "1:9 column name is there twice\n"},
                 {"id,Name\nsmp-udp:a,x\n", "1:4 unknown column \"Name\": expected id, name, model, labels, address\n"},
                 {"id,name\nsmp-udp:a\n", "2:0 expected 2 fields as in the header, found 1\n"},
                 {"id,name\nsmp-udp:a,b,c\n", "2:0 expected 2 fields as in the header, found 3\n"},

@@ -173,6 +173,25 @@ static void test_rows_are_written_sparingly(void **state) {
         assert_true(list_is_empty(&fixture->fleet->unwritten));
 }
 
+/* Battery and attributes wait for their minute, too, but then the whole row is written. */
+static void test_small_changes_reach_the_row(void **state) {
+        struct fixture *fixture = *state;
+        _cleanup_device_row_ struct device_row early = {0}, late = {0};
+        struct gw_facts facts = GW_FACTS_INIT;
+
+        fixture_fleet(fixture, "");
+        heard(fixture, "smp-udp", "a", "1.0.0");
+        facts.battery_percent = 44;
+        assert_int_equal(fleet_seen(fixture->fleet, "smp-udp", "a", &facts), 0);
+        heard(fixture, "smp-udp", "a", "1.0.0");
+        assert_int_equal(device_table_fetch(fixture->store, "smp-udp:a", &early), 0);
+        assert_int_equal(early.battery_percent, GW_BATTERY_UNKNOWN);
+        clock_fake_advance(&fixture->clock, MINUTE_MS);
+        fleet_write_due(fixture->fleet, 100);
+        assert_int_equal(device_table_fetch(fixture->store, "smp-udp:a", &late), 0);
+        assert_int_equal(late.battery_percent, 44);
+}
+
 static void test_rows_are_written_in_portions(void **state) {
         struct fixture *fixture = *state;
         char key[16];
@@ -464,6 +483,8 @@ static void test_reload(void **state) {
         assert_false(device->configured || device->adopted);
         assert_int_equal(device_attribute_number(device, "baud"), 115200);
         assert_true(fleet_find(fixture->fleet, "smp-udp:hall")->adopted);
+        assert_int_equal(fleet_count(fixture->fleet).n_adopted, 1);
+        assert_int_equal(fleet_count(fixture->fleet).n_discovered, 1);
 }
 
 /* A plugin that failed leaves its devices known, so that they are not forgotten over it. */
@@ -570,6 +591,7 @@ int main(void) {
                 FLEET_TEST(test_auto_adopt),
                 FLEET_TEST(test_everything_comes_back),
                 FLEET_TEST(test_rows_are_written_sparingly),
+                FLEET_TEST(test_small_changes_reach_the_row),
                 FLEET_TEST(test_rows_are_written_in_portions),
                 FLEET_TEST(test_idle_is_idle),
                 FLEET_TEST(test_oldest_discovered_goes),

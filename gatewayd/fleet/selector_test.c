@@ -23,6 +23,7 @@ static const struct {
         {"{\"version\":\">=1.4.0\"}", FLEET_SELECTED_NO, "version"},
         {"{\"labels\":[\"sensor\"],\"driver\":[\"smp-udp\"],\"version\":\">1 <2\"}", FLEET_SELECTED_YES, NULL},
         {"{\"labels\":[\"sensor\"],\"driver\":[\"smp-serial\"],\"version\":\">1 <2\"}", FLEET_SELECTED_NO, "driver"},
+        {"{\"labels\":[\"attic\"],\"name\":\"x\",\"driver\":[\"smp-serial\"],\"version\":\">2\"}", FLEET_SELECTED_NO, "driver"},
 };
 
 static struct campaign_document *document_of(const char *devices) {
