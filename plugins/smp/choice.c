@@ -64,7 +64,7 @@ static int choose_files(const struct choice_question *question, struct choice *c
         }
         if (choice->n_images)
                 return 0;
-        gw_error_set(err, "internal", "the order wants no image");
+        gw_error_set(err, "internal-error", "the order wants no image");
         return -EINVAL;
 }
 

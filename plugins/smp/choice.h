@@ -52,7 +52,7 @@ struct choice_question {
         uint16_t chosen;                   /* bits of order->wanted chosen earlier in this job, 0 = none yet */
 };
 
-/* 0, or -EINVAL with `smp-image-address`: no file is linked for the slot that is free; `internal`: nothing is wanted. */
+/* 0, or -EINVAL with `smp-image-address`: no file is linked for the slot that is free; `internal-error`: nothing is wanted. */
 int choice_make(const struct choice_question *question, struct choice *ret_choice, struct gw_error *err);
 
 /* May this be done? Before a byte goes out: `downgrade`, `image-too-large`, `rollback-image-gone`, `rollback-not-possible`, by
