@@ -136,6 +136,7 @@ struct update {
         } listeners[UPDATE_LISTENERS_MAX];
         size_t n_listeners;
         int64_t announced_seq; /* events up to here were told to the listeners */
+        int64_t durable_seq;   /* up to here by the sync that runs */
         bool announcing;
         struct store_wait *announce_wait;
 };

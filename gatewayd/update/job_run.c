@@ -8,7 +8,6 @@
 #include "base/log.h"
 #include "base/str.h"
 
-#define BACKOFF_FIRST_MS 2000
 #define BACKOFF_MAX_MS (5 * 60 * 1000)
 #define REJECTED_WAIT_MS (5 * 60 * 1000)
 
@@ -220,7 +219,7 @@ static void try_again(struct job *job, const struct run_end *end) {
                 (void) job_finish_error(job, JOB_STATE_FAILED, &end->error);
                 return;
         }
-        delay_ms = backoff_ms((uint32_t) job->row.attempt, BACKOFF_FIRST_MS, BACKOFF_MAX_MS, random_number()) + 1;
+        delay_ms = backoff_ms((uint32_t) job->row.attempt, update->options.backoff_first_ms, BACKOFF_MAX_MS, random_number()) + 1;
         log_warning(&fields, "attempt %" PRId64 " on %s: %s; again in %" PRId64 " ms", job->row.attempt, job->row.device, end->error.text, delay_ms);
         job_note(job, end->error.text);
         job->row.attempt++;

@@ -68,8 +68,16 @@ int record_job(struct update *update, const struct job *job) {
 
 /* --- telling the listeners, in order, when it is durable --- */
 
+struct announcement {
+        struct update *update;
+        int64_t last_seq;
+};
+
 static int announce_row(void *ctx, struct event_row *row) {
-        struct update *update = ctx;
+        struct announcement *announcement = ctx;
+        struct update *update = announcement->update;
+        if (row->seq > announcement->last_seq)
+                return 0;
         update->announced_seq = row->seq;
         for (size_t i = 0; i < update->n_listeners; i++)
                 if (update->listeners[i].listener->event)
@@ -79,23 +87,26 @@ static int announce_row(void *ctx, struct event_row *row) {
 
 static void announce(void *ctx, int result) {
         struct update *update = ctx;
+        struct announcement announcement = { .update = update, .last_seq = update->durable_seq };
         int64_t before;
         update->announcing = false;
         if (result < 0)
                 return;
         do {
                 before = update->announced_seq;
-                if (event_table_each(update->options.store, before + 1, ANNOUNCE_ROWS, announce_row, update) < 0)
-                        break;
+                if (event_table_each(update->options.store, before + 1, ANNOUNCE_ROWS, announce_row, &announcement) < 0)
+                        return;
         } while (update->announced_seq - before == ANNOUNCE_ROWS);
+        if (event_table_newest(update->options.store) > update->announced_seq)
+                record_announce(update);
 }
 
 void record_announce(struct update *update) {
         if (update->announcing)
                 return;
-        if (update->n_listeners == 0) {
-                update->announced_seq = event_table_newest(update->options.store);
-                return;
-        }
-        update->announcing = store_sync(update->options.store, announce, update, &update->announce_wait) >= 0;
+        update->durable_seq = event_table_newest(update->options.store);
+        if (update->n_listeners == 0)
+                update->announced_seq = update->durable_seq;
+        else
+                update->announcing = store_sync(update->options.store, announce, update, &update->announce_wait) >= 0;
 }

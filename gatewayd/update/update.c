@@ -5,6 +5,8 @@
 
 #include "base/log.h"
 
+#define BACKOFF_FIRST_MS 2000
+
 int64_t update_wall_ms(const struct update *update) {
         return clock_wall_ms(update->options.clock);
 }
@@ -254,6 +256,8 @@ int update_new(const struct update_options *options, struct update **ret_update,
         update->options = *options;
         if (!update->options.clock)
                 update->options.clock = clock_real();
+        if (update->options.backoff_first_ms == 0)
+                update->options.backoff_first_ms = BACKOFF_FIRST_MS;
         list_init(&update->campaigns);
         list_init(&update->packages);
         list_init(&update->visits);

@@ -40,6 +40,7 @@ struct update_options {
         const struct clock *clock;       /* NULL: clock_real() */
         bool (*clock_is_credible)(void *ctx);
         void *clock_ctx;
+        int64_t backoff_first_ms;        /* before the second attempt; 0 = 2000 */
 };
 
 /* Loads unfinished campaigns from the store. Nothing starts before update_begin(). */
