@@ -27,18 +27,6 @@
 #define CONFIG_ERRORS_MAX 64
 #define CONFIG_LIST_MAX 256 /* entries of one list */
 
-/* --- campaign documents and commands --- */
-#define DOCUMENT_SIZE_MAX (256u * LIMIT_KIB)
-#define DOCUMENT_ARTIFACTS_MAX 64
-#define DOCUMENT_COMPATIBLE_MAX 32
-#define DOCUMENT_DEVICES_MAX 1000 /* entries of devices.ids */
-#define DOCUMENT_LABELS_MAX 32
-#define DOCUMENT_WAVES_MAX 32
-#define DOCUMENT_WINDOWS_MAX 32
-#define DOCUMENT_AUDIENCE_MAX 256
-#define DOCUMENT_TEXT_MAX 512 /* comment, names, patterns */
-#define DOCUMENT_URL_MAX 2048
-
 /* --- control socket --- */
 #define CONTROL_CLIENTS_MAX 32
 #define CONTROL_LINE_MAX JSON_SIZE_MAX

@@ -467,7 +467,7 @@ static void api_progress(struct gw_run *run, uint64_t done, uint64_t total) {
                 run->options.owner->progress(run->options.owner_ctx, run, done, total);
 }
 
-static void api_note(struct gw_run *run, const char *format, ...) {
+static void GW_PRINTF(2, 3) api_note(struct gw_run *run, const char *format, ...) {
         char text[240];
         va_list arguments;
         va_start(arguments, format);

@@ -279,7 +279,7 @@ struct gw_device_api {
         const char *(*key)(const struct gw_device *device);
         const char *(*address)(const struct gw_device *device); /* as configured or last seen; NULL if neither */
         const char *(*model)(const struct gw_device *device);   /* effective model; NULL unknown */
-        /* An attribute by name: of the `[device NAME]` section (a key of the driver's table, default applied), then of its facts. NULL. */
+        /* An attribute by name: as its `[device NAME]` section says, else of its facts, else the default of the driver's table. NULL. */
         const char *(*attribute)(const struct gw_device *device, const char *name);
         int64_t (*attribute_number)(const struct gw_device *device, const char *name); /* keys of the driver's table only */
         const struct gw_image *(*images)(const struct gw_device *device, size_t *ret_n); /* last known */
