@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/methods.h"
+
+#include <stdlib.h>
+
+#include "base/str.h"
+
+#define SCAN_DURATION_DEFAULT_MS 5000
+
+/*
+ * device.scan: every driver that can is asked to look, whoever is heard until the last of them is done is the answer. The drivers
+ * say when they are done and cannot be told to end earlier, so a scan outlives its call where that is dropped.
+ */
+struct scan {
+        struct call *call;  /* NULL: nobody waits any more */
+        struct fleet *fleet;
+        struct json *heard; /* object: the members are the ids */
+        struct json *drivers;
+        size_t n_running;
+        int64_t duration_ms;
+};
+
+static void scan_release(struct scan *scan) {
+        if (scan->call || scan->n_running > 0)
+                return;
+        json_free(scan->heard);
+        json_free(scan->drivers);
+        free(scan);
+}
+
+static void heard(void *ctx, struct gw_device *device, enum fleet_event event) {
+        struct scan *scan = ctx;
+        if (event == FLEET_EVENT_SEEN)
+                (void) json_set_bool(scan->heard, device->id, true);
+}
+
+static void drop_scan(struct call *call) {
+        struct scan *scan = call->work;
+        fleet_unlisten(scan->fleet, heard, scan);
+        scan->call = NULL;
+        scan_release(scan);
+}
+
+/* As many as one reply holds; device.list has them all. */
+static int add_devices(const struct scan *scan, struct json *result) {
+        struct page page;
+        int r = page_begin(&page, NULL, result, "devices");
+        page.limit = COMMAND_PAGE_MAX;
+        JSON_FOREACH_MEMBER(member, scan->heard) {
+                const struct gw_device *device = fleet_find(scan->fleet, member.key);
+                struct json *json = NULL;
+                if (r < 0 || !page_wants(&page))
+                        break;
+                if (!device)
+                        continue;
+                r = device_describe(device, &json);
+                if (r >= 0)
+                        r = page_add(&page, json, device->id);
+        }
+        return r;
+}
+
+static void answer(struct scan *scan) {
+        _cleanup_json_ struct json *result = json_new_object();
+        struct call *call = scan->call;
+        int r = result ? json_set(result, "drivers", json_ref(scan->drivers)) : -ENOMEM;
+        if (r >= 0)
+                r = add_devices(scan, result);
+        if (r < 0)
+                call_fail_errno(call, r, NULL);
+        else
+                call_answer_durable(call, TAKE_PTR(result));
+}
+
+static void one_is_done(void *ctx) {
+        struct scan *scan = ctx;
+        scan->n_running--;
+        if (scan->n_running > 0)
+                return;
+        if (scan->call)
+                answer(scan);
+        else
+                scan_release(scan);
+}
+
+static void start_driver(void *ctx, const struct gw_driver *driver) {
+        struct scan *scan = ctx;
+        const struct api_options *options = &scan->call->api->options;
+        const char *wanted = call_text(scan->call, "driver");
+        struct gw_error err = { 0 };
+        struct json *row;
+        int r = 0;
+        if (wanted ? strcmp(wanted, driver->name) != 0 : !driver->scan)
+                return;
+        if (!driver->scan)
+                gw_error_set(&err, "not-supported", "driver %s cannot look for devices; it knows those with a [device] section", driver->name);
+        else if (!driver_registry_is_started(options->registry, driver->name))
+                gw_error_set(&err, "driver-unavailable", "driver %s is not running", driver->name);
+        else
+                r = driver->scan(driver_registry_instance(options->registry, driver->name), scan->duration_ms, one_is_done, scan, &err);
+        if (r < 0 && !gw_error_is_set(&err))
+                gw_error_set(&err, "internal-error", "driver %s cannot look: %s", driver->name, strerror(-r));
+        row = json_append_new_object(scan->drivers);
+        json_set_string(row, "name", driver->name);
+        json_set_bool(row, "scanned", !gw_error_is_set(&err));
+        if (gw_error_is_set(&err))
+                set_error(options, json_set_new_object(row, "error"), err.name, err.text);
+        else
+                scan->n_running++;
+}
+
+static int scan_new(struct call *call, struct scan **ret_scan) {
+        struct scan *scan = calloc(1, sizeof *scan);
+        int r;
+        if (!scan)
+                return -ENOMEM;
+        scan->fleet = call->api->options.fleet;
+        scan->heard = json_new_object();
+        scan->drivers = json_new_array();
+        scan->duration_ms = SCAN_DURATION_DEFAULT_MS;
+        (void) json_member_int(call->params, "duration_ms", 100, 60000, &scan->duration_ms);
+        r = scan->heard && scan->drivers ? fleet_listen(scan->fleet, heard, scan) : -ENOMEM;
+        if (r < 0) {
+                scan_release(scan);
+                return r;
+        }
+        scan->call = call;
+        call->work = scan;
+        call->drop = drop_scan;
+        *ret_scan = scan;
+        return 0;
+}
+
+void method_device_scan(struct call *call) {
+        const struct driver_registry *registry = call->api->options.registry;
+        const char *wanted = call_text(call, "driver");
+        struct gw_error err = { 0 };
+        struct scan *scan;
+        int r;
+        if (wanted && !driver_registry_find(registry, wanted)) {
+                gw_error_set(&err, "driver-unavailable", "no plugin brought a driver %s", wanted);
+                call_fail(call, &err, NULL);
+                return;
+        }
+        r = scan_new(call, &scan);
+        if (r < 0) {
+                call_fail_errno(call, r, NULL);
+                return;
+        }
+        driver_registry_each(registry, start_driver, scan);
+        if (scan->n_running == 0)
+                answer(scan);
+}

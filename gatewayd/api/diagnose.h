@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Inside of api/: gateway.diagnose. Each check leaves one or more findings, and a remedy where a person has to do something. It looks
+ * only: nothing is opened for writing, no port is opened at all (that would pull DTR, which resets many boards).
+ */
+
+#include "api/call.h"
+
+enum finding_level {
+        FINDING_OK,
+        FINDING_WARNING,
+        FINDING_ERROR,
+};
+
+struct diagnosis {
+        const struct api_options *options;
+        struct json *findings;
+        struct json *last; /* the newest finding, lent by findings */
+        size_t n_loaded;   /* plugins */
+};
+
+void finding(struct diagnosis *diagnosis, const char *check, enum finding_level level, const char *format, ...) GW_PRINTF(4, 5);
+/* Of the newest finding. */
+void remedy(struct diagnosis *diagnosis, const char *format, ...) GW_PRINTF(2, 3);
+/* The user that this process runs as; returns dst. */
+const char *own_user(char *dst, size_t size);
+
+/* The serial ports: rights, and who else uses them. */
+void diagnose_ports(struct diagnosis *diagnosis);

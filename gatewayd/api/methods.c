@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/methods.h"
+
+const method_fn methods[COMMAND_METHOD_COUNT_] = {
+        [COMMAND_CAMPAIGN_START] = method_campaign_start,
+        [COMMAND_CAMPAIGN_PAUSE] = method_campaign_pause,
+        [COMMAND_CAMPAIGN_RESUME] = method_campaign_resume,
+        [COMMAND_CAMPAIGN_CANCEL] = method_campaign_cancel,
+        [COMMAND_CAMPAIGN_RETRY] = method_campaign_retry,
+        [COMMAND_CAMPAIGN_LIST] = method_campaign_list,
+        [COMMAND_CAMPAIGN_GET] = method_campaign_get,
+        [COMMAND_CAMPAIGN_REPORT] = method_campaign_report,
+        [COMMAND_CAMPAIGN_PLAN] = method_campaign_plan,
+        [COMMAND_DEVICE_LIST] = method_device_list,
+        [COMMAND_DEVICE_GET] = method_device_get,
+        [COMMAND_DEVICE_SCAN] = method_device_scan,
+        [COMMAND_DEVICE_ADOPT] = method_device_adopt,
+        [COMMAND_DEVICE_SET] = method_device_set,
+        [COMMAND_DEVICE_FORGET] = method_device_forget,
+        [COMMAND_DEVICE_DIAGNOSE] = method_device_diagnose,
+        [COMMAND_DEVICE_IMPORT] = method_device_import,
+        [COMMAND_ARTIFACT_IMPORT] = method_artifact_import,
+        [COMMAND_ARTIFACT_LIST] = method_artifact_list,
+        [COMMAND_ARTIFACT_REMOVE] = method_artifact_remove,
+        [COMMAND_AUDIT_QUERY] = method_audit_query,
+        [COMMAND_AUDIT_VERIFY] = method_audit_verify,
+        [COMMAND_EVENTS_SUBSCRIBE] = method_events_subscribe,
+        [COMMAND_GATEWAY_INFO] = method_gateway_info,
+        [COMMAND_GATEWAY_HEALTH] = method_gateway_health,
+        [COMMAND_GATEWAY_DIAGNOSE] = method_gateway_diagnose,
+        [COMMAND_GATEWAY_RELOAD] = method_gateway_reload,
+};
