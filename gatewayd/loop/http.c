@@ -30,7 +30,7 @@ static void collect_finished(struct http *http) {
 
                 if (message->msg != CURLMSG_DONE)
                         continue;
-                curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&transfer);
+                curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **) &transfer);
                 curl_multi_remove_handle(http->multi, easy);
                 http_transfer_finished(transfer, code);
         }
@@ -81,11 +81,11 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, voi
         struct http_socket *watched = socket_ctx;
         struct http *http = ctx;
         int events = 0;
-        (void)easy;
+        (void) easy;
 
         if (what == CURL_POLL_REMOVE) {
                 if (watched)
-                        uv_close((uv_handle_t *)&watched->poll, on_poll_closed);
+                        uv_close((uv_handle_t *) &watched->poll, on_poll_closed);
                 curl_multi_assign(http->multi, fd, NULL);
                 return 0;
         }
@@ -110,7 +110,7 @@ static void on_timeout(void *ctx) {
 
 static int on_curl_timer(CURLM *multi, long timeout_ms, void *ctx) {
         struct http *http = ctx;
-        (void)multi;
+        (void) multi;
 
         timer_cancel(TAKE_PTR(http->timeout));
         if (timeout_ms < 0)
@@ -132,8 +132,8 @@ static int multi_new(struct http *http) {
         curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http);
         curl_multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION, on_curl_timer);
         curl_multi_setopt(http->multi, CURLMOPT_TIMERDATA, http);
-        curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, (long)HTTP_CONNECTIONS_KEPT);
-        curl_multi_setopt(http->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
+        curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, (long) HTTP_CONNECTIONS_KEPT);
+        curl_multi_setopt(http->multi, CURLMOPT_PIPELINING, (long) CURLPIPE_NOTHING);
         return 0;
 }
 

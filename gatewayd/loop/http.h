@@ -21,8 +21,8 @@
 
 #define HTTP_REDIRECTS_MAX 3
 #define HTTP_URL_MAX 2048
-#define HTTP_HEADERS_MAX (16u * 1024u)    /* bytes of all headers of one response */
-#define HTTP_HEADER_VALUE_MAX 512         /* of each one that is kept; a longer one counts as absent */
+#define HTTP_HEADERS_MAX (16u * 1024u) /* bytes of all headers of one response */
+#define HTTP_HEADER_VALUE_MAX 512      /* of each one that is kept; a longer one counts as absent */
 #define HTTP_RETRY_AFTER_MAX_MS (24 * 60 * 60 * 1000)
 #define HTTP_IDLE_MS 30000
 #define HTTP_CONNECT_TIMEOUT_DEFAULT_MS 30000
@@ -38,40 +38,40 @@ void http_free(struct http *http);
 
 /* Everything is copied by http_start(). NULL and 0 mean "not used". */
 struct http_request {
-        const char *url;                   /* https://..., at most HTTP_URL_MAX, no user information in it */
-        const char *method;                /* NULL: GET, or POST with a body */
-        const char *const *headers;        /* "Name: value" */
+        const char *url;            /* https://..., at most HTTP_URL_MAX, no user information in it */
+        const char *method;         /* NULL: GET, or POST with a body */
+        const char *const *headers; /* "Name: value" */
         size_t n_headers;
         const void *body;
         size_t body_size;
-        uint64_t range_from;               /* first byte wanted (If-Range: the caller's, in `headers`) */
-        uint64_t rate_bytes_s;             /* 0 = no limit */
-        int64_t connect_timeout_ms;        /* name, connection and TLS; 0 = default */
-        int64_t stall_timeout_ms;          /* no byte for so long; 0 = default */
-        int64_t total_timeout_ms;          /* 0 = none */
-        const char *ca_file;               /* PEM; NULL = the system's */
-        const char *client_certificate;    /* PEM file */
-        const char *client_key;            /* PEM file; NULL = in client_certificate */
+        uint64_t range_from;            /* first byte wanted (If-Range: the caller's, in `headers`) */
+        uint64_t rate_bytes_s;          /* 0 = no limit */
+        int64_t connect_timeout_ms;     /* name, connection and TLS; 0 = default */
+        int64_t stall_timeout_ms;       /* no byte for so long; 0 = default */
+        int64_t total_timeout_ms;       /* 0 = none */
+        const char *ca_file;            /* PEM; NULL = the system's */
+        const char *client_certificate; /* PEM file */
+        const char *client_key;         /* PEM file; NULL = in client_certificate */
         const char *user;
         const char *password;
         const char *bearer;
-        bool allow_private;                /* private and loopback targets */
-        const struct cidr *allowed;        /* of the non-public ones, these are allowed, too */
+        bool allow_private;         /* private and loopback targets */
+        const struct cidr *allowed; /* of the non-public ones, these are allowed, too */
         size_t n_allowed;
 };
 
 /* The head of the final response (not of redirects that are followed). Texts are valid during the call, NULL where absent. */
 struct http_response {
         int status;
-        const char *url;                   /* that answered, after redirects */
+        const char *url; /* that answered, after redirects */
         const char *etag;
         const char *last_modified;
         const char *content_type;
-        int64_t content_length;            /* of this body; -1 unknown */
-        int64_t range_from;                /* Content-Range; -1 where absent or malformed */
-        int64_t range_to;                  /* inclusive */
-        int64_t range_size;                /* of the whole; -1 unknown */
-        int64_t retry_after_ms;            /* 0..HTTP_RETRY_AFTER_MAX_MS, -1 absent */
+        int64_t content_length; /* of this body; -1 unknown */
+        int64_t range_from;     /* Content-Range; -1 where absent or malformed */
+        int64_t range_to;       /* inclusive */
+        int64_t range_size;     /* of the whole; -1 unknown */
+        int64_t retry_after_ms; /* 0..HTTP_RETRY_AFTER_MAX_MS, -1 absent */
 };
 
 struct http_handler {

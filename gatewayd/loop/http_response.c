@@ -18,14 +18,14 @@ static void keep_header(struct http_head *head, const char *name, size_t name_si
                 char *value;
                 size_t size;
         } kept[] = {
-                { "etag", head->etag, sizeof head->etag },
-                { "last-modified", head->last_modified, sizeof head->last_modified },
-                { "content-type", head->content_type, sizeof head->content_type },
-                { "content-range", head->content_range, sizeof head->content_range },
-                { "content-length", head->content_length, sizeof head->content_length },
-                { "retry-after", head->retry_after, sizeof head->retry_after },
-                { "date", head->date, sizeof head->date },
-                { "location", head->location, sizeof head->location },
+                {"etag", head->etag, sizeof head->etag},
+                {"last-modified", head->last_modified, sizeof head->last_modified},
+                {"content-type", head->content_type, sizeof head->content_type},
+                {"content-range", head->content_range, sizeof head->content_range},
+                {"content-length", head->content_length, sizeof head->content_length},
+                {"retry-after", head->retry_after, sizeof head->retry_after},
+                {"date", head->date, sizeof head->date},
+                {"location", head->location, sizeof head->location},
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(kept); i++)
@@ -39,8 +39,8 @@ static void begin_head(struct http_head *head, const char *line, size_t size) {
         const char *blank = memchr(line, ' ', size);
         size_t n_bytes = head->n_bytes;
 
-        *head = (struct http_head){ .n_bytes = n_bytes };
-        if (blank && (size_t)(line + size - blank) > 3)
+        *head = (struct http_head){.n_bytes = n_bytes};
+        if (blank && (size_t) (line + size - blank) > 3)
                 head->status = (blank[1] - '0') * 100 + (blank[2] - '0') * 10 + (blank[3] - '0');
 }
 
@@ -52,7 +52,7 @@ int http_head_line(struct http_head *head, const char *line, size_t size) {
         head->n_bytes += size;
         if (head->n_bytes > HTTP_HEADERS_MAX)
                 return -E2BIG;
-        while (size > 0 && isspace((unsigned char)line[size - 1]))
+        while (size > 0 && isspace((unsigned char) line[size - 1]))
                 size--;
         if (size == 0) {
                 head->complete = head->status >= 200;
@@ -65,10 +65,10 @@ int http_head_line(struct http_head *head, const char *line, size_t size) {
         colon = memchr(line, ':', size);
         if (!colon)
                 return 0;
-        size -= (size_t)(colon + 1 - line);
+        size -= (size_t) (colon + 1 - line);
         for (const char *value = colon + 1;; value++, size--)
-                if (size == 0 || !isspace((unsigned char)*value)) {
-                        keep_header(head, line, (size_t)(colon - line), value, size);
+                if (size == 0 || !isspace((unsigned char) *value)) {
+                        keep_header(head, line, (size_t) (colon - line), value, size);
                         return 0;
                 }
 }
@@ -126,15 +126,15 @@ static int64_t retry_after_ms(const struct http_head *head) {
         time_t now, then;
 
         if (delay_ms >= 0)
-                return MIN(delay_ms, (int64_t)HTTP_RETRY_AFTER_MAX_MS / 1000) * 1000;
+                return MIN(delay_ms, (int64_t) HTTP_RETRY_AFTER_MAX_MS / 1000) * 1000;
         then = head->retry_after[0] ? curl_getdate(head->retry_after, NULL) : -1;
         if (then < 0)
                 return -1;
         now = head->date[0] ? curl_getdate(head->date, NULL) : -1;
         if (now < 0)
-                now = (time_t)(time_now_wall_ms() / 1000);
-        delay_ms = ((int64_t)then - now) * 1000;
-        return MAX(MIN(delay_ms, (int64_t)HTTP_RETRY_AFTER_MAX_MS), (int64_t)0);
+                now = (time_t) (time_now_wall_ms() / 1000);
+        delay_ms = ((int64_t) then - now) * 1000;
+        return MAX(MIN(delay_ms, (int64_t) HTTP_RETRY_AFTER_MAX_MS), (int64_t) 0);
 }
 
 void http_head_response(const struct http_head *head, const char *url, struct http_response *ret_response) {

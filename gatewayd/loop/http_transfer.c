@@ -98,7 +98,7 @@ static void tell_done(struct http_transfer *transfer) {
         void *ctx = transfer->ctx;
 
         if (transfer->canceled)
-                error = (struct gw_error){ 0 };
+                error = (struct gw_error){0};
         transfer_free(transfer);
         http_transfer_gone(http);
         handler->done(ctx, result, &error);
@@ -117,7 +117,7 @@ static bool is_allowed(const struct http_transfer *transfer, const struct sockad
 
 static curl_socket_t on_open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *address) {
         struct http_transfer *transfer = ctx;
-        (void)purpose;
+        (void) purpose;
 
         if (!is_allowed(transfer, &address->addr)) {
                 transfer->address_refused = true;
@@ -128,12 +128,12 @@ static curl_socket_t on_open_socket(void *ctx, curlsocktype purpose, struct curl
 }
 
 static bool is_allowed_text(const struct http_transfer *transfer, const char *text) {
-        struct sockaddr_in v4 = { .sin_family = AF_INET };
-        struct sockaddr_in6 v6 = { .sin6_family = AF_INET6 };
+        struct sockaddr_in v4 = {.sin_family = AF_INET};
+        struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
 
         if (inet_pton(AF_INET, text, &v4.sin_addr) == 1)
-                return is_allowed(transfer, (struct sockaddr *)&v4);
-        return inet_pton(AF_INET6, text, &v6.sin6_addr) == 1 && is_allowed(transfer, (struct sockaddr *)&v6);
+                return is_allowed(transfer, (struct sockaddr *) &v4);
+        return inet_pton(AF_INET6, text, &v6.sin6_addr) == 1 && is_allowed(transfer, (struct sockaddr *) &v6);
 }
 
 static void on_stall(void *ctx);
@@ -141,9 +141,9 @@ static void on_stall(void *ctx);
 /* Again for a connection that is used again: another request, with other rules, may have made it. */
 static int on_request(void *ctx, char *peer, char *local, int peer_port, int local_port) {
         struct http_transfer *transfer = ctx;
-        (void)local;
-        (void)peer_port;
-        (void)local_port;
+        (void) local;
+        (void) peer_port;
+        (void) local_port;
 
         if (!is_allowed_text(transfer, peer)) {
                 transfer->address_refused = true;
@@ -175,8 +175,7 @@ static void on_stall(void *ctx) {
         transfer->stall = NULL;
         if (transfer->paused || transfer->rate_pause)
                 silent_ms = 0;
-        if (silent_ms < transfer->stall_ms &&
-            timer_start(loop, transfer->stall_ms - silent_ms, on_stall, transfer, &transfer->stall) == 0)
+        if (silent_ms < transfer->stall_ms && timer_start(loop, transfer->stall_ms - silent_ms, on_stall, transfer, &transfer->stall) == 0)
                 return;
         stop_running(transfer);
         fail(transfer, -ETIMEDOUT, "download-timeout", "nothing came for too long");
@@ -215,7 +214,7 @@ static void count_rate(struct http_transfer *transfer, size_t n_bytes) {
         int64_t now_us = loop_now_ms(transfer->http->loop) * 1000;
 
         if (transfer->rate_bytes_s > 0)
-                transfer->rate_next_us = MAX(transfer->rate_next_us, now_us) + (int64_t)(n_bytes * 1000000 / transfer->rate_bytes_s);
+                transfer->rate_next_us = MAX(transfer->rate_next_us, now_us) + (int64_t) (n_bytes * 1000000 / transfer->rate_bytes_s);
 }
 
 /* ---- what curl receives */
@@ -265,7 +264,7 @@ static size_t on_data(char *data, size_t unit, size_t size, void *ctx) {
         if (is_too_fast(transfer))
                 return CURL_WRITEFUNC_PAUSE;
         if (transfer->handler->data)
-                r = transfer->handler->data(transfer->ctx, (const uint8_t *)data, n_bytes);
+                r = transfer->handler->data(transfer->ctx, (const uint8_t *) data, n_bytes);
         if (r == -EAGAIN) {
                 transfer->paused = true;
                 return CURL_WRITEFUNC_PAUSE;
@@ -279,7 +278,7 @@ static size_t on_data(char *data, size_t unit, size_t size, void *ctx) {
 
 /* Only headers that cannot be a secret; a new one of ours has to be added here. */
 static bool may_go_anywhere(const char *header) {
-        static const char *const prefixes[] = { "Accept:", "Accept-", "If-", "User-Agent:" };
+        static const char *const prefixes[] = {"Accept:", "Accept-", "If-", "User-Agent:"};
 
         for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++)
                 if (strncasecmp(header, prefixes[i], strlen(prefixes[i])) == 0)
@@ -340,13 +339,13 @@ static void redirect(struct http_transfer *transfer) {
 /* ---- a hop: from on_next() to http_transfer_finished() */
 
 static int64_t total_left_ms(const struct http_transfer *transfer) {
-        return transfer->deadline_ms == INT64_MAX ? 0 : MAX(transfer->deadline_ms - loop_now_ms(transfer->http->loop), (int64_t)1);
+        return transfer->deadline_ms == INT64_MAX ? 0 : MAX(transfer->deadline_ms - loop_now_ms(transfer->http->loop), (int64_t) 1);
 }
 
 static void run_hop(struct http_transfer *transfer) {
         int r;
 
-        transfer->head = (struct http_head){ 0 };
+        transfer->head = (struct http_head){0};
         transfer->begun = false;
         transfer->address_refused = false;
         transfer->n_sockets = 0;
@@ -357,7 +356,7 @@ static void run_hop(struct http_transfer *transfer) {
                 return;
         }
         curl_easy_setopt(transfer->easy, CURLOPT_URL, transfer->url);
-        curl_easy_setopt(transfer->easy, CURLOPT_TIMEOUT_MS, (long)MIN(total_left_ms(transfer), (int64_t)INT32_MAX));
+        curl_easy_setopt(transfer->easy, CURLOPT_TIMEOUT_MS, (long) MIN(total_left_ms(transfer), (int64_t) INT32_MAX));
         r = http_run(transfer->http, transfer->easy);
         if (r < 0)
                 fail(transfer, r, "out-of-memory", "no memory");
@@ -366,7 +365,7 @@ static void run_hop(struct http_transfer *transfer) {
 }
 
 void http_transfer_finished(struct http_transfer *transfer, CURLcode code) {
-        struct gw_error error = { 0 };
+        struct gw_error error = {0};
         int r;
 
         transfer->running = false;
@@ -470,10 +469,10 @@ static void set_transport(CURL *easy, const struct http_request *request) {
         curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "https");
         curl_easy_setopt(easy, CURLOPT_PROXY, "");
         curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-        curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+        curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_1_1);
         curl_easy_setopt(easy, CURLOPT_USERAGENT, "gatewayd/" GW_VERSION);
-        curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms);
-        curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+        curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long) connect_ms);
+        curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2);
         /* One file and no folder: only so curl parses the bundle once for all connections and not for each. */
         curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
         if (request->ca_file)
@@ -487,7 +486,7 @@ static void set_credentials(CURL *easy, const struct http_request *request) {
         }
         if (!request->user)
                 return;
-        curl_easy_setopt(easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
+        curl_easy_setopt(easy, CURLOPT_HTTPAUTH, (long) CURLAUTH_BASIC);
         curl_easy_setopt(easy, CURLOPT_USERNAME, request->user);
         curl_easy_setopt(easy, CURLOPT_PASSWORD, request->password ? request->password : "");
 }
@@ -501,7 +500,7 @@ static int set_message(struct http_transfer *transfer, const struct http_request
                 if (!transfer->body)
                         return -ENOMEM;
                 memcpy(transfer->body, request->body, request->body_size);
-                curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_size);
+                curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) request->body_size);
                 curl_easy_setopt(easy, CURLOPT_POSTFIELDS, transfer->body);
         }
         if (request->method && strcmp(request->method, "HEAD") == 0)
@@ -509,7 +508,7 @@ static int set_message(struct http_transfer *transfer, const struct http_request
         else if (request->method && strcmp(request->method, "GET") != 0)
                 curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
         if (request->range_from > 0) {
-                str_format(range, sizeof range, "%llu-", (unsigned long long)request->range_from);
+                str_format(range, sizeof range, "%llu-", (unsigned long long) request->range_from);
                 curl_easy_setopt(easy, CURLOPT_RANGE, range);
         }
         curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->headers);
@@ -521,8 +520,7 @@ static int copy_rules(struct http_transfer *transfer, const struct http_request 
 
         transfer->follows = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
         transfer->allow_private = request->allow_private;
-        transfer->deadline_ms =
-                request->total_timeout_ms > 0 ? loop_now_ms(transfer->http->loop) + request->total_timeout_ms : INT64_MAX;
+        transfer->deadline_ms = request->total_timeout_ms > 0 ? loop_now_ms(transfer->http->loop) + request->total_timeout_ms : INT64_MAX;
         transfer->stall_ms = request->stall_timeout_ms ? request->stall_timeout_ms : HTTP_STALL_TIMEOUT_DEFAULT_MS;
         transfer->rate_bytes_s = request->rate_bytes_s;
         if (request->n_allowed == 0)

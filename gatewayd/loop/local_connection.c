@@ -66,7 +66,7 @@ void local_connection_close(struct local_connection *connection) {
         connection->gone = true;
         connection->ending = true;
         loop_deferral_cancel(&connection->end);
-        uv_close((uv_handle_t *)&connection->poll, on_poll_closed);
+        uv_close((uv_handle_t *) &connection->poll, on_poll_closed);
         if (connection->released)
                 connection->released(connection->released_ctx);
 }
@@ -133,7 +133,7 @@ static void line_complete(struct local_connection *connection, char *data, size_
                 end_later(connection, -EMSGSIZE);
                 return;
         }
-        deliver_line(connection, (char *)buffer_data(&connection->input), buffer_size(&connection->input) - 1, fd);
+        deliver_line(connection, (char *) buffer_data(&connection->input), buffer_size(&connection->input) - 1, fd);
         buffer_deinit(&connection->input); /* one long line is no reason to keep its memory */
 }
 
@@ -151,12 +151,13 @@ static void keep_line_fd(struct local_connection *connection, int fd) {
 static void take_chunk(struct local_connection *connection, char *data, size_t size, int fd) {
         while (size > 0 && !connection->ending && !connection->finishing) {
                 char *newline = memchr(data, '\n', size);
-                size_t line_size = newline ? (size_t)(newline - data) : size;
+                size_t line_size = newline ? (size_t) (newline - data) : size;
 
                 if (!newline || line_size + 1 == size)
                         keep_line_fd(connection, TAKE_FD(fd));
                 if (!newline) {
-                        if (buffer_append(&connection->input, data, size) < 0 || buffer_size(&connection->input) > connection->limits.line_max)
+                        if (buffer_append(&connection->input, data, size) < 0 ||
+                            buffer_size(&connection->input) > connection->limits.line_max)
                                 end_later(connection, -EMSGSIZE);
                         return;
                 }
@@ -188,17 +189,17 @@ static int take_descriptors(struct msghdr *message) {
 }
 
 static void receive(struct local_connection *connection) {
-        char *scratch = (char *)connection->loop->scratch;
+        char *scratch = (char *) connection->loop->scratch;
         union {
                 struct cmsghdr header;
                 char bytes[CMSG_SPACE(sizeof(int))]; /* the kernel does not even install what finds no room */
         } control;
-        struct iovec slot = { .iov_base = scratch, .iov_len = LOOP_SCRATCH_SIZE };
-        struct msghdr message = { .msg_iov = &slot, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
+        struct iovec slot = {.iov_base = scratch, .iov_len = LOOP_SCRATCH_SIZE};
+        struct msghdr message = {.msg_iov = &slot, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
         ssize_t n = recvmsg(connection->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
         if (n > 0)
-                take_chunk(connection, scratch, (size_t)n, take_descriptors(&message));
+                take_chunk(connection, scratch, (size_t) n, take_descriptors(&message));
         else if (n == 0)
                 end_later(connection, 0);
         else if (errno != EAGAIN && errno != EINTR)
@@ -212,12 +213,12 @@ static ssize_t send_some(int socket_fd, struct iovec *parts, size_t n_parts, int
         union {
                 struct cmsghdr header;
                 char bytes[CMSG_SPACE(sizeof(int))];
-        } control = { 0 };
-        struct msghdr message = { .msg_iov = parts, .msg_iovlen = n_parts };
+        } control = {0};
+        struct msghdr message = {.msg_iov = parts, .msg_iovlen = n_parts};
         ssize_t n;
 
         if (fd >= 0) {
-                control.header = (struct cmsghdr){ .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof fd) };
+                control.header = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof fd)};
                 memcpy(CMSG_DATA(&control.header), &fd, sizeof fd);
                 message.msg_control = &control;
                 message.msg_controllen = sizeof control;
@@ -231,7 +232,7 @@ static ssize_t send_some(int socket_fd, struct iovec *parts, size_t n_parts, int
 /* The next piece of the queue: up to a line that brings a descriptor, or that line, or all. */
 static ssize_t flush_piece(struct local_connection *connection) {
         struct queued_descriptor *queued = &connection->queued;
-        struct iovec part = { .iov_base = (void *)buffer_data(&connection->output), .iov_len = buffer_size(&connection->output) };
+        struct iovec part = {.iov_base = (void *) buffer_data(&connection->output), .iov_len = buffer_size(&connection->output)};
         bool is_descriptors_turn = queued->fd >= 0 && queued->bytes_before == 0;
         ssize_t n;
 
@@ -242,11 +243,11 @@ static ssize_t flush_piece(struct local_connection *connection) {
         n = send_some(connection->fd, &part, 1, is_descriptors_turn ? queued->fd : -1);
         if (n <= 0)
                 return n;
-        buffer_consume(&connection->output, (size_t)n);
+        buffer_consume(&connection->output, (size_t) n);
         if (is_descriptors_turn)
                 close_fd(&queued->fd);
         else if (queued->fd >= 0)
-                queued->bytes_before -= (size_t)n;
+                queued->bytes_before -= (size_t) n;
         return n;
 }
 
@@ -256,7 +257,7 @@ static void flush(struct local_connection *connection) {
         while (n > 0 && buffer_size(&connection->output) > 0)
                 n = flush_piece(connection);
         if (n < 0) {
-                end_later(connection, end_reason((int)-n));
+                end_later(connection, end_reason((int) -n));
                 return;
         }
         poll_update(connection);
@@ -283,7 +284,7 @@ static int queue_rest(struct local_connection *connection, const char *line, siz
 
                 if (copy < 0)
                         return -errno;
-                connection->queued = (struct queued_descriptor){ .fd = copy, .bytes_before = n_before, .line_bytes = size + 1 };
+                connection->queued = (struct queued_descriptor){.fd = copy, .bytes_before = n_before, .line_bytes = size + 1};
         }
         if (n_sent < size)
                 r = buffer_append(output, line + n_sent, size - n_sent);
@@ -297,7 +298,7 @@ static int queue_rest(struct local_connection *connection, const char *line, siz
 }
 
 int local_connection_send_fd(struct local_connection *connection, const char *line, size_t size, int fd) {
-        struct iovec parts[] = { { .iov_base = (void *)line, .iov_len = size }, { .iov_base = (void *)"\n", .iov_len = 1 } };
+        struct iovec parts[] = {{.iov_base = (void *) line, .iov_len = size}, {.iov_base = (void *) "\n", .iov_len = 1}};
         ssize_t n_sent = 0;
 
         if (connection->ending || connection->finishing)
@@ -307,12 +308,12 @@ int local_connection_send_fd(struct local_connection *connection, const char *li
         if (buffer_size(&connection->output) == 0)
                 n_sent = send_some(connection->fd, parts, ARRAY_SIZE(parts), fd);
         if (n_sent < 0) {
-                end_later(connection, end_reason((int)-n_sent));
+                end_later(connection, end_reason((int) -n_sent));
                 return -EPIPE;
         }
-        if ((size_t)n_sent == size + 1)
+        if ((size_t) n_sent == size + 1)
                 return 0;
-        return queue_rest(connection, line, size, (size_t)n_sent, fd);
+        return queue_rest(connection, line, size, (size_t) n_sent, fd);
 }
 
 int local_connection_send(struct local_connection *connection, const char *line, size_t size) {
@@ -355,7 +356,7 @@ static int read_peer(int fd, struct local_peer *peer) {
 
         if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) < 0)
                 return -errno;
-        *peer = (struct local_peer){ .uid = credentials.uid, .gid = credentials.gid, .pid = credentials.pid };
+        *peer = (struct local_peer){.uid = credentials.uid, .gid = credentials.gid, .pid = credentials.pid};
         size = sizeof peer->groups;
         /* More groups than we keep: then none counts, and only uid and gid speak for the peer. */
         if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, peer->groups, &size) == 0)
@@ -428,7 +429,7 @@ static void connect_error(struct gw_error *err, const char *path, int r) {
 int local_socket_connect(struct loop *loop, const char *path, const struct local_connection_limits *limits,
                          const struct local_connection_handler *handler, void *ctx, struct local_connection **ret_connection,
                          struct gw_error *err) {
-        struct sockaddr_un address = { .sun_family = AF_UNIX };
+        struct sockaddr_un address = {.sun_family = AF_UNIX};
         _cleanup_close_ int fd = -1;
         int r = 0;
 
@@ -437,7 +438,7 @@ int local_socket_connect(struct loop *loop, const char *path, const struct local
         else
                 strcpy(address.sun_path, path);
         fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        if (r == 0 && (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0))
+        if (r == 0 && (fd < 0 || connect(fd, (struct sockaddr *) &address, sizeof address) < 0))
                 r = -errno;
         if (r == 0)
                 r = local_connection_new(loop, TAKE_FD(fd), limits, NULL, NULL, ret_connection);

@@ -52,12 +52,12 @@ static void on_client_released(void *ctx) {
 
 static void refuse(struct local_server *server, int fd) {
         char newline = '\n';
-        struct iovec parts[] = { { .iov_base = server->busy_line }, { .iov_base = &newline, .iov_len = 1 } };
-        struct msghdr message = { .msg_iov = parts, .msg_iovlen = ARRAY_SIZE(parts) };
+        struct iovec parts[] = {{.iov_base = server->busy_line}, {.iov_base = &newline, .iov_len = 1}};
+        struct msghdr message = {.msg_iov = parts, .msg_iovlen = ARRAY_SIZE(parts)};
 
         if (server->busy_line) {
                 parts[0].iov_len = strlen(server->busy_line);
-                (void)sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+                (void) sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
         }
         close(fd);
 }
@@ -112,8 +112,8 @@ static void on_pause_over(void *ctx) {
 
 static void on_poll(uv_poll_t *poll, int status, int events) {
         struct local_server *server = poll->data;
-        (void)status;
-        (void)events;
+        (void) status;
+        (void) events;
 
         for (int i = 0; i < LOCAL_ACCEPTS_PER_TURN; i++) {
                 int fd = accept4(server->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -154,7 +154,7 @@ static int remove_stale(const struct sockaddr_un *address) {
                 return errno == ENOENT ? 0 : -errno;
         if (!S_ISSOCK(status.st_mode))
                 return -ENOTSOCK;
-        if (connect(fd, (const struct sockaddr *)address, sizeof *address) == 0 || errno != ECONNREFUSED)
+        if (connect(fd, (const struct sockaddr *) address, sizeof *address) == 0 || errno != ECONNREFUSED)
                 return -EADDRINUSE;
         return unlink(address->sun_path) < 0 ? -errno : 0;
 }
@@ -162,7 +162,7 @@ static int remove_stale(const struct sockaddr_un *address) {
 /* Made with no right for anybody, so nobody comes in before group and mode are right. */
 static int socket_bind(struct local_server *server, mode_t mode, gid_t gid) {
         mode_t mask = umask(0777);
-        int r = bind(server->fd, (struct sockaddr *)&server->address, sizeof server->address) < 0 ? -errno : 0;
+        int r = bind(server->fd, (struct sockaddr *) &server->address, sizeof server->address) < 0 ? -errno : 0;
         struct stat status;
 
         umask(mask);
@@ -172,7 +172,7 @@ static int socket_bind(struct local_server *server, mode_t mode, gid_t gid) {
                 return -errno;
         server->device = status.st_dev;
         server->inode = status.st_ino;
-        if (gid != (gid_t)-1 && chown(server->address.sun_path, (uid_t)-1, gid) < 0)
+        if (gid != (gid_t) -1 && chown(server->address.sun_path, (uid_t) -1, gid) < 0)
                 return -errno;
         if (chmod(server->address.sun_path, mode) < 0)
                 return -errno;
@@ -180,7 +180,7 @@ static int socket_bind(struct local_server *server, mode_t mode, gid_t gid) {
 }
 
 static int server_listen(struct local_server *server, const struct local_server_options *options, struct gw_error *err) {
-        gid_t gid = (gid_t)-1;
+        gid_t gid = (gid_t) -1;
         int r;
 
         if (options->group && find_group(options->group, &gid) < 0) {
@@ -276,6 +276,6 @@ void local_server_free(struct local_server *server) {
                 free(client);
         }
         timer_cancel(server->pause);
-        uv_close((uv_handle_t *)&server->poll, on_poll_closed);
+        uv_close((uv_handle_t *) &server->poll, on_poll_closed);
         socket_remove(server);
 }

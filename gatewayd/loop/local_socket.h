@@ -68,11 +68,11 @@ void local_connection_close(struct local_connection *connection); /* NULL is fin
 void local_connection_finish(struct local_connection *connection);
 
 struct local_server_options {
-        const char *path;        /* at most 107 bytes; a socket that nobody serves any more is replaced */
-        mode_t mode;             /* 0660 */
-        const char *group;       /* name, NULL = leave it */
-        size_t clients_max;      /* at once */
-        const char *busy_line;   /* sent to those above clients_max before they are closed, NULL = none */
+        const char *path;      /* at most 107 bytes; a socket that nobody serves any more is replaced */
+        mode_t mode;           /* 0660 */
+        const char *group;     /* name, NULL = leave it */
+        size_t clients_max;    /* at once */
+        const char *busy_line; /* sent to those above clients_max before they are closed, NULL = none */
         struct local_connection_limits limits;
 };
 
@@ -83,8 +83,8 @@ struct local_server_handler {
 };
 
 /* Err: socket-unusable (the text says why; -EADDRINUSE: another process serves it), group-unknown. */
-int local_server_new(struct loop *loop, const struct local_server_options *options, const struct local_server_handler *handler,
-                     void *ctx, struct local_server **ret_server, struct gw_error *err);
+int local_server_new(struct loop *loop, const struct local_server_options *options, const struct local_server_handler *handler, void *ctx,
+                     struct local_server **ret_server, struct gw_error *err);
 /* Stops listening and unlinks the path. Connections live on, they are their owner's. NULL is fine. */
 void local_server_free(struct local_server *server);
 

@@ -2,10 +2,12 @@
 #include "loop/loop.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include "base/cleanup.h"
 #include "base/time.h"
@@ -27,7 +29,7 @@ struct loop_signal {
 /* ---- deferred calls: run by the idle handle, before the hooks of the same turn */
 
 void loop_deferral_init(struct loop_deferral *deferral, struct loop *loop, loop_fn callback, void *ctx) {
-        *deferral = (struct loop_deferral){ .loop = loop, .callback = callback, .ctx = ctx };
+        *deferral = (struct loop_deferral){.loop = loop, .callback = callback, .ctx = ctx};
         list_init(&deferral->node);
 }
 
@@ -85,8 +87,7 @@ void loop_defer_cancel(struct loop_deferral *deferral) {
 
 /* ---- hooks at the end of a turn */
 
-static void on_prepare(uv_prepare_t *prepare) {
-        struct loop *loop = prepare->data;
+static void run_hooks(struct loop *loop) {
         struct list ran = LIST_INIT(ran), *node;
 
         /* Each moves over before it is called, so it may remove itself or any other one. */
@@ -98,6 +99,12 @@ static void on_prepare(uv_prepare_t *prepare) {
         }
         while ((node = list_pop(&ran)))
                 list_append(&loop->hooks, node);
+}
+
+static void on_prepare(uv_prepare_t *prepare) {
+        struct loop *loop = prepare->data;
+
+        run_hooks(loop);
         timer_queue_arm(loop);
 }
 
@@ -106,7 +113,7 @@ int loop_turn_hook(struct loop *loop, loop_fn callback, void *ctx, struct loop_h
 
         if (!hook)
                 return -ENOMEM;
-        *hook = (struct loop_hook){ .loop = loop, .callback = callback, .ctx = ctx };
+        *hook = (struct loop_hook){.loop = loop, .callback = callback, .ctx = ctx};
         list_append(&loop->hooks, &hook->node);
         *ret_hook = hook;
         return 0;
@@ -137,7 +144,7 @@ int loop_signal(struct loop *loop, int signum, void (*callback)(void *ctx, int s
 
         if (!watched)
                 return -ENOMEM;
-        *watched = (struct loop_signal){ .callback = callback, .ctx = ctx };
+        *watched = (struct loop_signal){.callback = callback, .ctx = ctx};
         r = uv_signal_init(&loop->uv, &watched->uv);
         if (r < 0) {
                 free(watched);
@@ -155,7 +162,7 @@ int loop_signal(struct loop *loop, int signum, void (*callback)(void *ctx, int s
 
 void loop_signal_remove(struct loop_signal *watched) {
         if (watched)
-                uv_close((uv_handle_t *)&watched->uv, on_signal_closed);
+                uv_close((uv_handle_t *) &watched->uv, on_signal_closed);
 }
 
 /* ---- the scratch buffer: mapped, so that pages nobody reads into cost nothing */
@@ -192,19 +199,32 @@ static int loop_init(struct loop *loop) {
         uv_prepare_init(&loop->uv, &loop->prepare);
         loop->prepare.data = loop;
         uv_prepare_start(&loop->prepare, on_prepare);
-        uv_unref((uv_handle_t *)&loop->prepare);
+        uv_unref((uv_handle_t *) &loop->prepare);
         uv_idle_init(&loop->uv, &loop->idle);
         loop->idle.data = loop;
         return timer_queue_init(loop);
+}
+
+static int set_up_process(void) {
+        struct rlimit files;
+
+        signal(SIGPIPE, SIG_IGN);
+        mallopt(M_ARENA_MAX, 1);
+        if (setenv("UV_THREADPOOL_SIZE", LOOP_POOL_THREADS, 0) < 0 || getrlimit(RLIMIT_NOFILE, &files) < 0)
+                return -errno;
+        if (files.rlim_cur >= LOOP_FILES_MAX)
+                return 0;
+        files.rlim_cur = MIN(files.rlim_max, (rlim_t) LOOP_FILES_MAX);
+        return setrlimit(RLIMIT_NOFILE, &files) < 0 ? -errno : 0;
 }
 
 int loop_new(struct loop **ret_loop) {
         struct loop *loop;
         int r;
 
-        signal(SIGPIPE, SIG_IGN);
-        if (setenv("UV_THREADPOOL_SIZE", LOOP_POOL_THREADS, 0) < 0)
-                return -errno;
+        r = set_up_process();
+        if (r < 0)
+                return r;
         loop = calloc(1, sizeof *loop);
         if (!loop)
                 return -ENOMEM;
@@ -219,6 +239,7 @@ int loop_new(struct loop **ret_loop) {
 
 void loop_run(struct loop *loop) {
         uv_run(&loop->uv, UV_RUN_DEFAULT);
+        run_hooks(loop); /* libuv leaves a turn that was stopped before its end */
 }
 
 bool loop_run_once(struct loop *loop) {
@@ -230,7 +251,7 @@ void loop_stop(struct loop *loop) {
 }
 
 int64_t loop_now_ms(const struct loop *loop) {
-        (void)loop;
+        (void) loop;
         return time_now_monotonic_ms();
 }
 
@@ -263,8 +284,8 @@ void loop_free(struct loop *loop) {
                 fprintf(stderr, "loop: %zu timers and %zu turn hooks were left\n", loop->timers.n_timers, list_count(&loop->hooks));
                 abort();
         }
-        uv_close((uv_handle_t *)&loop->prepare, NULL);
-        uv_close((uv_handle_t *)&loop->idle, NULL);
+        uv_close((uv_handle_t *) &loop->prepare, NULL);
+        uv_close((uv_handle_t *) &loop->idle, NULL);
         timer_queue_close(loop);
         loop_close_uv(loop);
         free(loop);

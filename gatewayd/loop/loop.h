@@ -16,18 +16,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define LOOP_FILES_MAX 16384
+
 struct loop;
 struct loop_deferral;
 struct loop_hook;
 struct loop_signal;
 
 /*
- * Also, for the whole process: ignores SIGPIPE, and keeps libuv's pool at two threads unless UV_THREADPOOL_SIZE is set. So the
- * first loop is made before any other thread runs.
+ * Also, for the whole process: ignores SIGPIPE; keeps libuv's pool at two threads unless UV_THREADPOOL_SIZE is set; lets all threads
+ * share one heap, which is smaller; raises the soft limit of open files to LOOP_FILES_MAX as far as the hard one allows (a thousand
+ * devices are a thousand sockets). So the first loop is made before any other thread runs.
  */
 int loop_new(struct loop **ret_loop);
 
-/* Runs until loop_stop(), or until nothing is left that could ever call back. */
+/* Runs until loop_stop(), or until nothing is left that could ever call back. The hooks run once more at its end. */
 void loop_run(struct loop *loop);
 
 /* One turn: sleeps until something happens, handles it. false: nothing is left that could ever call back. For tests and tools. */

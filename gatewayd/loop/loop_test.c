@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <uv.h>
 
 #include "loop/loop_internal.h"
@@ -152,9 +153,37 @@ static void test_an_idle_loop_sleeps_without_a_limit(void **state) {
         loop_signal_remove(watched);
 }
 
-static void test_sigpipe_is_ignored(void **state) {
+static void stop_then_hook(void *ctx, int signum) {
+        struct trace *trace = ctx;
+
+        note(trace, "s");
+        loop_stop(trace->loop);
+        (void) signum;
+}
+
+static void test_the_turn_that_stops_has_its_hook(void **state) {
+        struct trace *trace = *state;
+        struct loop_signal *watched;
+
+        assert_int_equal(loop_signal(trace->loop, SIGUSR1, stop_then_hook, trace, &watched), 0);
+        assert_int_equal(loop_turn_hook(trace->loop, say_a, trace, &trace->hook), 0);
+        alarm(TEST_WATCHDOG_S);
+        raise(SIGUSR1);
+        loop_run(trace->loop);
+        alarm(0);
+        assert_string_equal(strchr(trace->text, 's'), "sa");
+        loop_hook_remove(trace->hook);
+        loop_signal_remove(watched);
+}
+
+static void test_the_process_is_set_up(void **state) {
         struct sigaction action;
-        (void)state;
+        struct rlimit files;
+        (void) state;
+
+        assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+        assert_true(files.rlim_cur >= LOOP_FILES_MAX || files.rlim_cur == files.rlim_max);
+        assert_string_equal(getenv("UV_THREADPOOL_SIZE"), "2");
 
         assert_int_equal(sigaction(SIGPIPE, NULL, &action), 0);
         assert_ptr_equal(action.sa_handler, SIG_IGN);
@@ -168,8 +197,10 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_signals_arrive_and_stop_ends_run, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_a_signal_that_cannot_be_caught_is_refused, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_an_idle_loop_sleeps_without_a_limit, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_sigpipe_is_ignored, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_the_turn_that_stops_has_its_hook, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_the_process_is_set_up, setup, teardown),
         };
 
+        unsetenv("UV_THREADPOOL_SIZE");
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

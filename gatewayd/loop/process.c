@@ -74,7 +74,7 @@ static void source_close(struct source *source) {
         if (source->fd < 0)
                 return;
         source->process->n_closing++;
-        uv_close((uv_handle_t *)&source->poll, on_poll_closed);
+        uv_close((uv_handle_t *) &source->poll, on_poll_closed);
         close(TAKE_FD(source->fd));
 }
 
@@ -120,7 +120,7 @@ static bool read_some(struct process *process, enum process_source which) {
                 return false;
         n = read(source->fd, process->loop->scratch, LOOP_SCRATCH_SIZE);
         if (n > 0) {
-                deliver(process, which, process->loop->scratch, (size_t)n);
+                deliver(process, which, process->loop->scratch, (size_t) n);
                 return true;
         }
         if (n == 0 || (errno != EAGAIN && errno != EINTR))
@@ -135,7 +135,7 @@ static void write_input(struct process *process) {
         ssize_t n = write(source->fd, process->input + source->n_bytes, process->input_size - source->n_bytes);
 
         if (n >= 0)
-                source->n_bytes += (size_t)n;
+                source->n_bytes += (size_t) n;
         else if (errno == EAGAIN || errno == EINTR)
                 return;
         /* A child that does not read all of it is within its rights. */
@@ -146,10 +146,10 @@ static void write_input(struct process *process) {
 /* ---- its end */
 
 static int reap(struct process *process, int *ret_signal) {
-        siginfo_t info = { 0 };
+        siginfo_t info = {0};
 
         *ret_signal = 0;
-        while (waitid(P_PID, (id_t)process->pid, &info, WEXITED) < 0 && errno == EINTR)
+        while (waitid(P_PID, (id_t) process->pid, &info, WEXITED) < 0 && errno == EINTR)
                 ;
         if (info.si_code == CLD_EXITED)
                 return info.si_status;
@@ -182,8 +182,8 @@ static void on_poll(uv_poll_t *poll, int poll_status, int events) {
         struct source *source = poll->data;
         struct process *process = source->process;
         enum process_source which = (enum process_source)(source - process->sources);
-        (void)poll_status; /* of a pipe: the other end was closed, which the next call tells, too */
-        (void)events;
+        (void) poll_status; /* of a pipe: the other end was closed, which the next call tells, too */
+        (void) events;
 
         switch (which) {
         case PROCESS_SOURCE_EXIT:
@@ -251,12 +251,12 @@ static int source_open(struct process *process, enum process_source which, int f
 }
 
 static int sources_open(struct process *process, struct process_spawned *spawned) {
-        static const int events[PROCESS_SOURCE_COUNT_] = { UV_READABLE, UV_WRITABLE, UV_READABLE, UV_READABLE };
-        int *const fds[PROCESS_SOURCE_COUNT_] = { &spawned->pidfd, &spawned->input, &spawned->output, &spawned->diagnostics };
+        static const int events[PROCESS_SOURCE_COUNT_] = {UV_READABLE, UV_WRITABLE, UV_READABLE, UV_READABLE};
+        int *const fds[PROCESS_SOURCE_COUNT_] = {&spawned->pidfd, &spawned->input, &spawned->output, &spawned->diagnostics};
         int r = 0;
 
         for (size_t i = 0; i < PROCESS_SOURCE_COUNT_ && r == 0; i++)
-                r = source_open(process, (enum process_source)i, TAKE_FD(*fds[i]), events[i]);
+                r = source_open(process, (enum process_source) i, TAKE_FD(*fds[i]), events[i]);
         return r;
 }
 

@@ -56,9 +56,9 @@ static int pipe_above(int pair[2]) {
 /* ---- in the child: only what is safe after fork() in a process with threads */
 
 static int set_limit(int resource, uint64_t limit) {
-        struct rlimit value = { .rlim_cur = limit, .rlim_max = limit };
+        struct rlimit value = {.rlim_cur = limit, .rlim_max = limit};
 
-        return setrlimit((__rlimit_resource_t)resource, &value);
+        return setrlimit((__rlimit_resource_t) resource, &value);
 }
 
 static int child_limits(const struct gw_process_options *options) {
@@ -74,7 +74,7 @@ static int child_limits(const struct gw_process_options *options) {
 }
 
 static void child_signals(void) {
-        struct sigaction action = { .sa_handler = SIG_DFL };
+        struct sigaction action = {.sa_handler = SIG_DFL};
         sigset_t none;
 
         for (int signum = 1; signum < NSIG; signum++)
@@ -85,9 +85,9 @@ static void child_signals(void) {
 
 static int child_descriptors(const struct child *child) {
         for (size_t i = 0; i < child->n_fds; i++)
-                if (dup2(child->fds[i], (int)i) < 0)
+                if (dup2(child->fds[i], (int) i) < 0)
                         return -1;
-        return close_range((unsigned)child->n_fds, ~0U, CLOSE_RANGE_CLOEXEC);
+        return close_range((unsigned) child->n_fds, ~0U, CLOSE_RANGE_CLOEXEC);
 }
 
 _Noreturn static void child_fail(const struct child *child) {
@@ -112,8 +112,8 @@ _Noreturn static void child_run(const struct child *child) {
                 child_fail(child);
         if (child_descriptors(child) < 0 || child_limits(options) < 0)
                 child_fail(child);
-        execve(options->argv[0], (char *const *)options->argv,
-               options->environment ? (char *const *)options->environment : (char *const[]){ NULL });
+        execve(options->argv[0], (char *const *) options->argv,
+               options->environment ? (char *const *) options->environment : (char *const[]){NULL});
         child_fail(child);
 }
 
@@ -182,7 +182,7 @@ enum { PIPE_INPUT, PIPE_OUTPUT, PIPE_DIAGNOSTICS, PIPE_REPORT, PIPE_COUNT };
 
 static int spawn_with_pipes(const struct gw_process_options *options, int pipes[PIPE_COUNT][2], struct process_spawned *spawned) {
         _cleanup_close_ int keep_fd = -1;
-        struct child child = { .options = options, .parent = getpid(), .n_fds = 3 };
+        struct child child = {.options = options, .parent = getpid(), .n_fds = 3};
         int r = 0;
 
         for (size_t i = 0; i < PIPE_COUNT && r == 0; i++)
@@ -212,8 +212,8 @@ static int spawn_with_pipes(const struct gw_process_options *options, int pipes[
 }
 
 int process_spawn(const struct gw_process_options *options, struct process_spawned *ret_spawned) {
-        int pipes[PIPE_COUNT][2] = { { -1, -1 }, { -1, -1 }, { -1, -1 }, { -1, -1 } };
-        struct process_spawned spawned = { .pidfd = -1, .input = -1, .output = -1, .diagnostics = -1 };
+        int pipes[PIPE_COUNT][2] = {{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}};
+        struct process_spawned spawned = {.pidfd = -1, .input = -1, .output = -1, .diagnostics = -1};
         int r = spawn_with_pipes(options, pipes, &spawned);
 
         for (size_t i = 0; i < PIPE_COUNT; i++)
@@ -224,7 +224,7 @@ int process_spawn(const struct gw_process_options *options, struct process_spawn
 }
 
 void process_spawned_deinit(struct process_spawned *spawned) {
-        int *const fds[] = { &spawned->pidfd, &spawned->input, &spawned->output, &spawned->diagnostics };
+        int *const fds[] = {&spawned->pidfd, &spawned->input, &spawned->output, &spawned->diagnostics};
 
         for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
                 if (*fds[i] >= 0)

@@ -66,7 +66,7 @@ static void close_port(struct serial_link *serial) {
         if (serial->polling) {
                 serial->polling = false;
                 serial->closing = true;
-                uv_close((uv_handle_t *)&serial->poll, on_poll_closed);
+                uv_close((uv_handle_t *) &serial->poll, on_poll_closed);
         }
         if (serial->fd < 0)
                 return;
@@ -86,7 +86,7 @@ static void serial_link_close(struct gw_link *link) {
 }
 
 static void tell_closed(struct serial_link *serial, const char *name, const char *what) {
-        struct gw_error error = { 0 };
+        struct gw_error error = {0};
 
         gw_error_set(&error, name, "%s: %s", serial->path, what);
         serial->state = SERIAL_STATE_CLOSED;
@@ -123,10 +123,10 @@ static void flush(struct serial_link *serial) {
         ssize_t n = write_some(serial, buffer_data(&serial->queue), buffer_size(&serial->queue));
 
         if (n < 0) {
-                line_lost(serial, (int)n);
+                line_lost(serial, (int) n);
                 return;
         }
-        buffer_consume(&serial->queue, (size_t)n);
+        buffer_consume(&serial->queue, (size_t) n);
         if (buffer_size(&serial->queue) == 0)
                 poll_start(serial);
         if (serial->refused_size == 0 || buffer_room(&serial->queue) < serial->refused_size)
@@ -154,17 +154,17 @@ static int serial_link_send(struct gw_link *link, const void *data, size_t size)
                 return r;
         n = write_some(serial, buffer_data(&serial->queue), size);
         if (n < 0) {
-                line_lost(serial, (int)n);
+                line_lost(serial, (int) n);
                 return -ENOTCONN;
         }
-        buffer_consume(&serial->queue, (size_t)n);
+        buffer_consume(&serial->queue, (size_t) n);
         if (buffer_size(&serial->queue) > 0)
                 poll_start(serial);
         return 0;
 }
 
 static size_t serial_link_max_datagram(struct gw_link *link) {
-        (void)link;
+        (void) link;
         return SIZE_MAX;
 }
 
@@ -174,7 +174,7 @@ static size_t serial_link_queued_bytes(struct gw_link *link) {
 
         if (serial->fd < 0 || ioctl(serial->fd, TIOCOUTQ, &n_driver) < 0 || n_driver < 0)
                 n_driver = 0;
-        return buffer_size(&serial->queue) + (size_t)n_driver;
+        return buffer_size(&serial->queue) + (size_t) n_driver;
 }
 
 static const struct gw_link_ops serial_link_ops = {
@@ -190,7 +190,7 @@ static void receive(struct serial_link *serial) {
         ssize_t n = read(serial->fd, serial->loop->scratch, LOOP_SCRATCH_SIZE);
 
         if (n > 0)
-                serial->link.handler->received(serial->link.handler_ctx, serial->loop->scratch, (size_t)n);
+                serial->link.handler->received(serial->link.handler_ctx, serial->loop->scratch, (size_t) n);
         else if (n == 0)
                 line_lost(serial, -EIO);
         else if (errno != EAGAIN && errno != EINTR)
@@ -313,7 +313,7 @@ int serial_link_open(struct loop *loop, const struct gw_serial_options *options,
                 free(serial);
                 return -ENOMEM;
         }
-        serial->link = (struct gw_link){ .ops = &serial_link_ops, .handler = handler, .handler_ctx = ctx };
+        serial->link = (struct gw_link){.ops = &serial_link_ops, .handler = handler, .handler_ctx = ctx};
         serial->loop = loop;
         serial->options = *options;
         serial->options.path = serial->path;

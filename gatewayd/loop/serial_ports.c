@@ -77,9 +77,9 @@ static void read_usb_device(const char *folder, struct port *port) {
         unsigned long number;
 
         if (read_number(folder, "idVendor", 16, &number) == 0)
-                port->usb_vendor_id = (uint16_t)number;
+                port->usb_vendor_id = (uint16_t) number;
         if (read_number(folder, "idProduct", 16, &number) == 0)
-                port->usb_product_id = (uint16_t)number;
+                port->usb_product_id = (uint16_t) number;
         read_text(folder, "serial", port->usb_serial, sizeof port->usb_serial);
         read_text(folder, "manufacturer", port->manufacturer, sizeof port->manufacturer);
         read_text(folder, "product", port->product, sizeof port->product);
@@ -98,9 +98,9 @@ static void read_ancestors(char *folder, struct port *port) {
                 unsigned long number;
 
                 if (read_number(folder, "port_number", 10, &number) == 0)
-                        port->port_number = (unsigned)number;
+                        port->port_number = (unsigned) number;
                 if (port->usb_interface < 0 && read_number(folder, "bInterfaceNumber", 16, &number) == 0)
-                        port->usb_interface = (int)number;
+                        port->usb_interface = (int) number;
                 if (has_file(folder, "idVendor")) {
                         read_usb_device(folder, port);
                         return;
@@ -114,7 +114,7 @@ static void read_ancestors(char *folder, struct port *port) {
 /* A node may be a link with a name of its own (by-id), or be the node that a link of the tty's name points to. */
 static char *find_tty_device(const char *sysfs_root, const char *node) {
         _cleanup_free_ char *real = realpath(node, NULL);
-        const char *const names[] = { node, real };
+        const char *const names[] = {node, real};
 
         for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
                 const char *name = names[i] ? strrchr(names[i], '/') : NULL;
@@ -137,7 +137,7 @@ static void make_key(struct port *port) {
         if (!port->usb_serial[0])
                 return;
         if (port->usb_interface >= 0)
-                str_format(suffix, sizeof suffix, "-if%02x", (unsigned)port->usb_interface);
+                str_format(suffix, sizeof suffix, "-if%02x", (unsigned) port->usb_interface);
         if (port->port_number > 0) {
                 size = strlen(suffix);
                 str_format(suffix + size, sizeof suffix - size, "-p%u", port->port_number);
@@ -172,7 +172,7 @@ static int add_port(struct port_list *list, const char *path) {
         for (size_t i = 0; i < list->n_ports; i++)
                 if (list->ports[i].number == status.st_rdev)
                         return 0;
-        *port = (struct port){ .path = strdup(path), .number = status.st_rdev };
+        *port = (struct port){.path = strdup(path), .number = status.st_rdev};
         if (!port->path)
                 return -ENOMEM;
         list->n_ports++;
@@ -180,11 +180,11 @@ static int add_port(struct port_list *list, const char *path) {
 }
 
 static int compare_paths(const void *a, const void *b) {
-        return strcmp(*(char *const *)a, *(char *const *)b);
+        return strcmp(*(char *const *) a, *(char *const *) b);
 }
 
 static int find_ports(const char *const *globs, size_t n_globs, struct port_list *list) {
-        _cleanup_(globfree) glob_t found = { 0 };
+        _cleanup_(globfree) glob_t found = {0};
         int r = 0;
 
         for (size_t i = 0; i < n_globs; i++)
@@ -193,7 +193,7 @@ static int find_ports(const char *const *globs, size_t n_globs, struct port_list
         if (found.gl_pathc == 0)
                 return 0;
         qsort(found.gl_pathv, found.gl_pathc, sizeof *found.gl_pathv, compare_paths);
-        list->ports = calloc(MIN(found.gl_pathc, (size_t)SERIAL_PORTS_MAX), sizeof *list->ports);
+        list->ports = calloc(MIN(found.gl_pathc, (size_t) SERIAL_PORTS_MAX), sizeof *list->ports);
         if (!list->ports)
                 return -ENOMEM;
         for (size_t i = 0; i < found.gl_pathc && list->n_ports < SERIAL_PORTS_MAX && r == 0; i++)
@@ -217,7 +217,7 @@ static void drop_shared_keys(struct port_list *list) {
 
 int serial_ports_list(const char *const *globs, size_t n_globs, const char *sysfs_root,
                       void (*found)(void *ctx, const struct gw_serial_port *port), void *ctx) {
-        _cleanup_(port_list_deinit) struct port_list list = { 0 };
+        _cleanup_(port_list_deinit) struct port_list list = {0};
         int r = find_ports(globs, n_globs, &list);
 
         if (r < 0)
@@ -229,15 +229,15 @@ int serial_ports_list(const char *const *globs, size_t n_globs, const char *sysf
                 const struct port *port = &list.ports[i];
 
                 found(ctx, &(struct gw_serial_port){
-                                .path = port->path,
-                                .key = port->key,
-                                .usb_serial = port->usb_serial,
-                                .manufacturer = port->manufacturer,
-                                .product = port->product,
-                                .usb_vendor_id = port->usb_vendor_id,
-                                .usb_product_id = port->usb_product_id,
-                                .usb_interface = port->usb_interface,
-                        });
+                                   .path = port->path,
+                                   .key = port->key,
+                                   .usb_serial = port->usb_serial,
+                                   .manufacturer = port->manufacturer,
+                                   .product = port->product,
+                                   .usb_vendor_id = port->usb_vendor_id,
+                                   .usb_product_id = port->usb_product_id,
+                                   .usb_interface = port->usb_interface,
+                           });
         }
         return 0;
 }

@@ -21,10 +21,10 @@
 
 /* One glob. Where its folder does not exist yet, the nearest one above is watched for the next name on the way. */
 struct watched_glob {
-        char *folder;     /* without wildcards */
-        char *pattern;    /* of the names in it; "*" where a wildcard stands in the middle of the path */
-        char *awaited;    /* NULL: the folder itself is watched */
-        int descriptor;   /* of inotify, -1 none */
+        char *folder;   /* without wildcards */
+        char *pattern;  /* of the names in it; "*" where a wildcard stands in the middle of the path */
+        char *awaited;  /* NULL: the folder itself is watched */
+        int descriptor; /* of inotify, -1 none */
 };
 
 struct serial_ports_watch {
@@ -61,7 +61,7 @@ static bool watch_above(struct serial_ports_watch *watch, struct watched_glob *g
         if (glob->descriptor < 0)
                 return true;
         glob->awaited = strndup(name, strcspn(name, "/"));
-        str_copy_n(below, sizeof below, glob->folder, (size_t)(name - glob->folder) + strcspn(name, "/"));
+        str_copy_n(below, sizeof below, glob->folder, (size_t) (name - glob->folder) + strcspn(name, "/"));
         return access(below, F_OK) < 0;
 }
 
@@ -76,7 +76,7 @@ static bool watch_nearest(struct serial_ports_watch *watch, struct watched_glob 
                 return true;
         while ((slash = strrchr(path, '/'))) {
                 *slash = '\0';
-                if (!watch_above(watch, glob, path, (size_t)(slash - path)))
+                if (!watch_above(watch, glob, path, (size_t) (slash - path)))
                         return false;
                 if (glob->descriptor >= 0)
                         return true;
@@ -126,11 +126,11 @@ static void on_poll(uv_poll_t *poll, int status, int events) {
         _Alignas(struct inotify_event) char data[4096];
         ssize_t n = read(watch->fd, data, sizeof data);
         bool is_changed = false;
-        (void)status;
-        (void)events;
+        (void) status;
+        (void) events;
 
         for (char *at = data; n > 0 && at < data + n;) {
-                const struct inotify_event *event = (const struct inotify_event *)at;
+                const struct inotify_event *event = (const struct inotify_event *) at;
 
                 for (size_t i = 0; i < watch->n_globs; i++)
                         if (take_event(watch, &watch->globs[i], event))
@@ -151,7 +151,7 @@ static int watched_glob_init(struct watched_glob *glob, const char *text) {
         for (const char *c = text; c < text + n_fixed; c++)
                 if (*c == '/')
                         slash = c;
-        glob->folder = strndup(text, MAX((size_t)(slash - text), (size_t)1));
+        glob->folder = strndup(text, MAX((size_t) (slash - text), (size_t) 1));
         glob->pattern = strdup(strchr(slash + 1, '/') ? "*" : slash + 1);
         return glob->folder && glob->pattern ? 0 : -ENOMEM;
 }
@@ -217,5 +217,5 @@ void serial_ports_watch_free(struct serial_ports_watch *watch) {
         if (!watch)
                 return;
         timer_cancel(watch->delay);
-        uv_close((uv_handle_t *)&watch->poll, on_poll_closed);
+        uv_close((uv_handle_t *) &watch->poll, on_poll_closed);
 }

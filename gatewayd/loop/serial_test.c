@@ -93,12 +93,10 @@ static void on_closed(void *ctx, const struct gw_error *why) {
         end->error = *why;
 }
 
-static const struct gw_link_handler handler = {
-        .opened = on_opened, .received = on_received, .writable = on_writable, .closed = on_closed
-};
+static const struct gw_link_handler handler = {.opened = on_opened, .received = on_received, .writable = on_writable, .closed = on_closed};
 
 static void open_start(struct fixture *fixture, struct end *end, const char *path, uint32_t baud, size_t queue_max) {
-        struct gw_serial_options options = { .size = sizeof options, .path = path, .baud = baud, .queue_max = queue_max };
+        struct gw_serial_options options = {.size = sizeof options, .path = path, .baud = baud, .queue_max = queue_max};
 
         assert_int_equal(serial_link_open(fixture->loop, &options, &handler, end, &end->link), 0);
         assert_false(end->opened || end->closed);
@@ -112,7 +110,7 @@ static void open_link(struct fixture *fixture, size_t queue_max) {
 }
 
 static void assert_fails_with(struct fixture *fixture, const char *path, const char *name) {
-        struct end end = { 0 };
+        struct end end = {0};
 
         open_start(fixture, &end, path, 115200, 0);
         LOOP_UNTIL(fixture->loop, end.opened || end.closed);
@@ -127,7 +125,7 @@ static void test_bytes_go_both_ways_unchanged(void **state) {
         uint8_t all[256], found[256];
 
         for (size_t i = 0; i < sizeof all; i++)
-                all[i] = (uint8_t)i;
+                all[i] = (uint8_t) i;
         open_link(fixture, 0);
         assert_true(fixture->end.link->ops->max_datagram(fixture->end.link) == SIZE_MAX);
         assert_int_equal(write(fixture->master, all, sizeof all), sizeof all);
@@ -154,10 +152,10 @@ static void test_the_line_is_set_as_asked(void **state) {
 
 static void test_options_out_of_range_are_refused(void **state) {
         static const struct gw_serial_options bad[] = {
-                { .path = NULL, .baud = 115200 },
-                { .path = "", .baud = 115200 },
-                { .path = "/dev/ttyS0", .baud = SERIAL_BAUD_MIN - 1 },
-                { .path = "/dev/ttyS0", .baud = SERIAL_BAUD_MAX + 1 },
+                {.path = NULL, .baud = 115200},
+                {.path = "", .baud = 115200},
+                {.path = "/dev/ttyS0", .baud = SERIAL_BAUD_MIN - 1},
+                {.path = "/dev/ttyS0", .baud = SERIAL_BAUD_MAX + 1},
         };
         struct fixture *fixture = *state;
         struct gw_link *link = NULL;
@@ -202,7 +200,7 @@ static void test_a_port_is_ours_alone(void **state) {
 
         /* Free again as soon as it is closed. */
         end_close(&fixture->end);
-        fixture->end = (struct end){ 0 };
+        fixture->end = (struct end){0};
         open_link(fixture, 0);
 }
 
@@ -251,7 +249,7 @@ static void test_closing_before_it_opened(void **state) {
 #define FRAME 300
 
 static uint8_t stream_byte(size_t at) {
-        return (uint8_t)(at * 7 + at / 251);
+        return (uint8_t) (at * 7 + at / 251);
 }
 
 static int send_frame(struct gw_link *link, size_t at) {
@@ -267,8 +265,8 @@ static size_t device_read(int master, size_t at) {
         ssize_t n = read(master, data, sizeof data);
 
         for (ssize_t i = 0; i < n; i++)
-                assert_int_equal(data[i], stream_byte(at + (size_t)i));
-        return n > 0 ? (size_t)n : 0;
+                assert_int_equal(data[i], stream_byte(at + (size_t) i));
+        return n > 0 ? (size_t) n : 0;
 }
 
 static void test_a_full_queue_refuses_and_tells_when_there_is_room(void **state) {

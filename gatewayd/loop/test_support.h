@@ -19,17 +19,17 @@
 
 #define TEST_WATCHDOG_S 60 /* only a hang gets there; SIGALRM then ends the test */
 
-#define LOOP_UNTIL(loop, condition)                                                                                                \
-        do {                                                                                                                       \
-                alarm(TEST_WATCHDOG_S);                                                                                            \
-                while (!(condition))                                                                                               \
-                        if (!loop_run_once(loop) && !(condition))                                                                  \
-                                fail_msg("nothing is left that could make true: %s", #condition);                                  \
-                alarm(0);                                                                                                          \
+#define LOOP_UNTIL(loop, condition)                                                                                                        \
+        do {                                                                                                                               \
+                alarm(TEST_WATCHDOG_S);                                                                                                    \
+                while (!(condition))                                                                                                       \
+                        if (!loop_run_once(loop) && !(condition))                                                                          \
+                                fail_msg("nothing is left that could make true: %s", #condition);                                          \
+                alarm(0);                                                                                                                  \
         } while (0)
 
 static inline void test_nothing(void *ctx) {
-        (void)ctx;
+        (void) ctx;
 }
 
 /* One whole turn that does not wait: what is ready happens, closing handles are gone afterwards. */

@@ -87,23 +87,7 @@ static void take_out(struct timer_queue *queue, struct timer *timer) {
                 sift_down(queue, last, index);
 }
 
-static void on_uv_timer(uv_timer_t *uv) {
-        struct loop *loop = uv->data;
-        struct timer_queue *queue = &loop->timers;
-        int64_t now_ms = loop_now_ms(loop);
-        uint64_t n_started = queue->n_started;
-
-        /* Those that are started meanwhile wait for the next turn. */
-        while (queue->n_timers > 0 && queue->heap[0]->due_ms <= now_ms && queue->heap[0]->order < n_started) {
-                struct timer *timer = queue->heap[0];
-                loop_fn fired = timer->fired;
-                void *ctx = timer->ctx;
-
-                timer_cancel(timer);
-                fired(ctx);
-        }
-        queue->stale = true;
-}
+static void on_uv_timer(uv_timer_t *uv);
 
 /* The timer that is due first decides how long the loop sleeps; without one it is not woken at all. */
 void timer_queue_arm(struct loop *loop) {
@@ -119,7 +103,27 @@ void timer_queue_arm(struct loop *loop) {
         }
         uv_update_time(&loop->uv);
         delay_ms = queue->heap[0]->due_ms - loop_now_ms(loop);
-        uv_timer_start(&queue->uv, on_uv_timer, delay_ms > 0 ? (uint64_t)delay_ms : 0, 0);
+        uv_timer_start(&queue->uv, on_uv_timer, delay_ms > 0 ? (uint64_t) delay_ms : 0, 0);
+}
+
+static void on_uv_timer(uv_timer_t *uv) {
+        struct loop *loop = uv->data;
+        struct timer_queue *queue = &loop->timers;
+        int64_t now_ms = loop_now_ms(loop);
+        uint64_t n_started = queue->n_started;
+
+        /* Those that are started meanwhile wait for the next turn. */
+        while (queue->n_timers > 0 && queue->heap[0]->due_ms <= now_ms && queue->heap[0]->order < n_started) {
+                struct timer *timer = queue->heap[0];
+                loop_fn fired = timer->fired;
+                void *ctx = timer->ctx;
+
+                timer_cancel(timer);
+                fired(ctx);
+        }
+        /* Not left to the end of a turn: uv_run() may return before, and looks whether anything is still waited for. */
+        queue->stale = true;
+        timer_queue_arm(loop);
 }
 
 int timer_queue_init(struct loop *loop) {
@@ -128,7 +132,7 @@ int timer_queue_init(struct loop *loop) {
 }
 
 void timer_queue_close(struct loop *loop) {
-        uv_close((uv_handle_t *)&loop->timers.uv, NULL);
+        uv_close((uv_handle_t *) &loop->timers.uv, NULL);
         free(loop->timers.heap);
 }
 
@@ -142,15 +146,15 @@ int timer_start(struct loop *loop, int64_t delay_ms, loop_fn fired, void *ctx, s
         if (!timer)
                 return -ENOMEM;
         delay_ms = delay_ms < 0 ? 0 : delay_ms;
-        *timer = (struct timer){ .loop = loop, .order = queue->n_started++, .fired = fired, .ctx = ctx };
+        *timer = (struct timer){.loop = loop, .order = queue->n_started++, .fired = fired, .ctx = ctx};
         if (__builtin_add_overflow(loop_now_ms(loop), delay_ms, &timer->due_ms))
                 timer->due_ms = INT64_MAX;
         sift_up(queue, timer, queue->n_timers++);
         if (timer->index == 0)
                 queue->stale = true;
         /* An armed uv timer is what tells libuv, before its first turn and after each, that there is something to wait for. */
-        if (!uv_is_active((uv_handle_t *)&queue->uv))
-                uv_timer_start(&queue->uv, on_uv_timer, (uint64_t)delay_ms, 0);
+        if (!uv_is_active((uv_handle_t *) &queue->uv))
+                uv_timer_start(&queue->uv, on_uv_timer, (uint64_t) delay_ms, 0);
         *ret_timer = timer;
         return 0;
 }

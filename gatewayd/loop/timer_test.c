@@ -53,7 +53,7 @@ static void on_fired(void *ctx) {
 static void start(struct fixture *fixture, size_t index, int64_t delay_ms) {
         struct alarm_clock *one = &fixture->clocks[index];
 
-        *one = (struct alarm_clock){ .fixture = fixture, .due_ms = loop_now_ms(fixture->loop) + delay_ms };
+        *one = (struct alarm_clock){.fixture = fixture, .due_ms = loop_now_ms(fixture->loop) + delay_ms};
         assert_int_equal(timer_start(fixture->loop, delay_ms, on_fired, one, &one->timer), 0);
 }
 
@@ -121,7 +121,7 @@ static void say_d_and_start_a(void *ctx) {
 
 static void test_equal_times_fire_in_the_order_of_their_starts(void **state) {
         struct fixture *fixture = *state;
-        struct order order = { .loop = fixture->loop };
+        struct order order = {.loop = fixture->loop};
         struct timer *timer;
 
         timer_start(fixture->loop, 0, say_d_and_start_a, &order, &timer);
@@ -134,7 +134,7 @@ static void test_equal_times_fire_in_the_order_of_their_starts(void **state) {
 
 static void test_a_callback_may_cancel_one_that_is_due_with_it(void **state) {
         struct fixture *fixture = *state;
-        struct order order = { .loop = fixture->loop };
+        struct order order = {.loop = fixture->loop};
         struct timer *timer;
 
         timer_start(fixture->loop, 0, say_c_and_cancel, &order, &timer);
@@ -156,6 +156,17 @@ static void test_no_wake_up_without_timers(void **state) {
         assert_false(uv_loop_alive(&fixture->loop->uv));
 }
 
+static void test_every_turn_knows_whether_a_timer_waits(void **state) {
+        struct fixture *fixture = *state;
+
+        start(fixture, 0, 1);
+        start(fixture, 1, 20);
+        while (fixture->n_fired == 0)
+                assert_true(loop_run_once(fixture->loop));
+        assert_true(uv_loop_alive(&fixture->loop->uv));
+        LOOP_UNTIL(fixture->loop, fixture->n_fired == 2);
+}
+
 static void test_the_farthest_future_is_no_overflow(void **state) {
         struct fixture *fixture = *state;
         struct timer *timer;
@@ -173,6 +184,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_equal_times_fire_in_the_order_of_their_starts, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_a_callback_may_cancel_one_that_is_due_with_it, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_no_wake_up_without_timers, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_every_turn_knows_whether_a_timer_waits, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_the_farthest_future_is_no_overflow, setup, teardown),
         };
 

@@ -28,7 +28,7 @@ static void make_raw(struct termios2 *settings, uint32_t baud, bool hardware_flo
 static bool is_rate(uint32_t found, uint32_t wanted) {
         uint32_t difference = found > wanted ? found - wanted : wanted - found;
 
-        return (uint64_t)difference * 100 <= (uint64_t)wanted * BAUD_TOLERANCE_PERCENT;
+        return (uint64_t) difference * 100 <= (uint64_t) wanted * BAUD_TOLERANCE_PERCENT;
 }
 
 int tty_raw_set(int fd, uint32_t baud, bool hardware_flow) {

@@ -14,8 +14,8 @@
 #include "base/str.h"
 #include "loop/loop_internal.h"
 
-#define UDP_HOST_SIZE 256  /* a DNS name with its terminator */
-#define UDP_BATCH_MAX 16   /* datagrams of one system call */
+#define UDP_HOST_SIZE 256 /* a DNS name with its terminator */
+#define UDP_BATCH_MAX 16  /* datagrams of one system call */
 
 enum udp_state {
         UDP_STATE_OPENING,
@@ -80,9 +80,9 @@ static void udp_link_close(struct gw_link *link) {
         udp->released = true;
         loop_deferral_cancel(&udp->next);
         if (udp->resolving)
-                uv_cancel((uv_req_t *)&udp->resolve->request);
+                uv_cancel((uv_req_t *) &udp->resolve->request);
         if (udp->polling)
-                uv_close((uv_handle_t *)&udp->poll, on_poll_closed);
+                uv_close((uv_handle_t *) &udp->poll, on_poll_closed);
         udp_link_free_when_idle(udp);
 }
 
@@ -121,14 +121,14 @@ static void deliver(struct udp_link *udp, struct mmsghdr *messages, int n_messag
 static void receive(struct udp_link *udp) {
         struct mmsghdr messages[UDP_BATCH_MAX];
         struct iovec slots[UDP_BATCH_MAX];
-        size_t n_slots = MIN(LOOP_SCRATCH_SIZE / udp->slot_size, (size_t)UDP_BATCH_MAX);
+        size_t n_slots = MIN(LOOP_SCRATCH_SIZE / udp->slot_size, (size_t) UDP_BATCH_MAX);
         int n_received;
 
         for (size_t i = 0; i < n_slots; i++) {
-                slots[i] = (struct iovec){ .iov_base = udp->loop->scratch + i * udp->slot_size, .iov_len = udp->slot_size };
-                messages[i] = (struct mmsghdr){ .msg_hdr = { .msg_iov = &slots[i], .msg_iovlen = 1 } };
+                slots[i] = (struct iovec){.iov_base = udp->loop->scratch + i * udp->slot_size, .iov_len = udp->slot_size};
+                messages[i] = (struct mmsghdr){.msg_hdr = {.msg_iov = &slots[i], .msg_iovlen = 1}};
         }
-        n_received = recvmmsg(udp->fd, messages, (unsigned)n_slots, MSG_DONTWAIT, NULL);
+        n_received = recvmmsg(udp->fd, messages, (unsigned) n_slots, MSG_DONTWAIT, NULL);
         if (n_received < 0 && errno == ECONNREFUSED)
                 udp->statistics.n_refused++;
         deliver(udp, messages, n_received);
@@ -161,7 +161,7 @@ static void on_poll(uv_poll_t *poll, int status, int events) {
 
 static int socket_connect(struct udp_link *udp) {
         socklen_t size = udp->peer.ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
-        int receive_buffer = (int)MIN(udp->receive_buffer, (size_t)INT32_MAX);
+        int receive_buffer = (int) MIN(udp->receive_buffer, (size_t) INT32_MAX);
         int r;
 
         udp->fd = socket(udp->peer.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -169,7 +169,7 @@ static int socket_connect(struct udp_link *udp) {
                 return -errno;
         if (receive_buffer > 0 && setsockopt(udp->fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer) < 0)
                 return -errno;
-        if (connect(udp->fd, (struct sockaddr *)&udp->peer, size) < 0)
+        if (connect(udp->fd, (struct sockaddr *) &udp->peer, size) < 0)
                 return -errno;
         r = uv_poll_init(&udp->loop->uv, &udp->poll, udp->fd);
         if (r < 0)
@@ -195,7 +195,7 @@ static void udp_link_open_socket(struct udp_link *udp) {
 /* Comes once after the socket was made, or cannot be made. */
 static void on_outcome(void *ctx) {
         struct udp_link *udp = ctx;
-        struct gw_error error = { 0 };
+        struct gw_error error = {0};
 
         if (udp->error_name) {
                 gw_error_set(&error, udp->error_name, "%s: %s", udp->resolve ? udp->resolve->host : "UDP socket",
@@ -211,9 +211,9 @@ static void on_outcome(void *ctx) {
 
 static void set_port(struct sockaddr_storage *address, uint16_t port) {
         if (address->ss_family == AF_INET6)
-                ((struct sockaddr_in6 *)address)->sin6_port = htons(port);
+                ((struct sockaddr_in6 *) address)->sin6_port = htons(port);
         else
-                ((struct sockaddr_in *)address)->sin_port = htons(port);
+                ((struct sockaddr_in *) address)->sin_port = htons(port);
 }
 
 static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *result) {
@@ -222,7 +222,7 @@ static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *
         udp->resolving = false;
         udp->loop->n_works--;
         if (status == 0) {
-                memcpy(&udp->peer, result->ai_addr, MIN((size_t)result->ai_addrlen, sizeof udp->peer));
+                memcpy(&udp->peer, result->ai_addr, MIN((size_t) result->ai_addrlen, sizeof udp->peer));
                 set_port(&udp->peer, udp->resolve->port);
         }
         uv_freeaddrinfo(result);
@@ -239,7 +239,7 @@ static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *
 }
 
 static int resolve_start(struct udp_link *udp, const char *host, uint16_t port) {
-        struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_DGRAM, .ai_flags = AI_ADDRCONFIG };
+        struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_DGRAM, .ai_flags = AI_ADDRCONFIG};
         int r;
 
         udp->resolve = calloc(1, sizeof *udp->resolve);
@@ -269,19 +269,19 @@ static int address_split(const char *address, char *host, size_t host_size, uint
                 end--;
                 if (end <= start || *end != ']')
                         return -EINVAL;
-        } else if (memchr(start, ':', (size_t)(end - start))) {
+        } else if (memchr(start, ':', (size_t) (end - start))) {
                 return -EINVAL;
         }
-        if (end == start || str_copy_n(host, host_size, start, (size_t)(end - start)) < 0)
+        if (end == start || str_copy_n(host, host_size, start, (size_t) (end - start)) < 0)
                 return -EINVAL;
-        *ret_port = (uint16_t)port;
+        *ret_port = (uint16_t) port;
         return 0;
 }
 
 static bool is_numeric(const char *host, uint16_t port, struct sockaddr_storage *ret_address) {
-        if (uv_ip4_addr(host, port, (struct sockaddr_in *)ret_address) == 0)
+        if (uv_ip4_addr(host, port, (struct sockaddr_in *) ret_address) == 0)
                 return true;
-        return uv_ip6_addr(host, port, (struct sockaddr_in6 *)ret_address) == 0;
+        return uv_ip6_addr(host, port, (struct sockaddr_in6 *) ret_address) == 0;
 }
 
 /* ---- the operations of the link */
@@ -330,7 +330,7 @@ static size_t udp_link_queued_bytes(struct gw_link *link) {
 
         if (udp->state != UDP_STATE_OPEN)
                 return 0;
-        return ioctl(udp->fd, SIOCOUTQ, &n_bytes) < 0 || n_bytes < 0 ? 0 : (size_t)n_bytes;
+        return ioctl(udp->fd, SIOCOUTQ, &n_bytes) < 0 || n_bytes < 0 ? 0 : (size_t) n_bytes;
 }
 
 static const struct gw_link_ops udp_link_ops = {

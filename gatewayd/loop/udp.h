@@ -15,7 +15,7 @@
 
 #define UDP_DATAGRAM_DEFAULT 1472 /* Ethernet's 1500 without the headers of IPv4 and UDP */
 #define UDP_DATAGRAM_MAX 65507
-#define UDP_RECEIVE_MAX 4096      /* what a peer may send; more where max_datagram of the options is more. Longer ones are dropped */
+#define UDP_RECEIVE_MAX 4096 /* what a peer may send; more where max_datagram of the options is more. Longer ones are dropped */
 
 /*
  * -EINVAL: the address is not "host:port", "[v6]:port" (with %scope where it is link-local), or max_datagram is above

@@ -9,6 +9,20 @@
 
 #include "loop/test_support.h"
 
+/* Loopback never fills a socket and always has a route, so the linker puts this in front of send() (--wrap). */
+static int send_error;
+
+ssize_t __wrap_send(int fd, const void *data, size_t size, int flags);
+ssize_t __real_send(int fd, const void *data, size_t size, int flags);
+
+ssize_t __wrap_send(int fd, const void *data, size_t size, int flags) {
+        if (send_error == 0)
+                return __real_send(fd, data, size, flags);
+        errno = send_error;
+        send_error = 0;
+        return -1;
+}
+
 /* A peer that the test itself reads and writes: what the link sends is in its socket when send() returns. */
 struct fixture {
         struct loop *loop;
@@ -22,14 +36,15 @@ struct fixture {
         bool close_on_receive;
         struct gw_error error;
         size_t n_received;
+        size_t n_writable;
         size_t last_size;
         uint8_t last[UDP_DATAGRAM_MAX];
 };
 
 static int peer_bind(int family, uint16_t *port) {
-        struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons(*port), .sin6_addr = IN6ADDR_LOOPBACK_INIT };
-        struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(*port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-        struct sockaddr *address = family == AF_INET ? (struct sockaddr *)&v4 : (struct sockaddr *)&v6;
+        struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(*port), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+        struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(*port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        struct sockaddr *address = family == AF_INET ? (struct sockaddr *) &v4 : (struct sockaddr *) &v6;
         socklen_t size = family == AF_INET ? sizeof v4 : sizeof v6;
         int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
@@ -81,8 +96,9 @@ static void on_received(void *ctx, const uint8_t *data, size_t size) {
 }
 
 static void on_writable(void *ctx) {
-        (void)ctx;
-        fail();
+        struct fixture *fixture = ctx;
+
+        fixture->n_writable++;
 }
 
 static void on_closed(void *ctx, const struct gw_error *why) {
@@ -93,12 +109,10 @@ static void on_closed(void *ctx, const struct gw_error *why) {
         fixture->error = *why;
 }
 
-static const struct gw_link_handler handler = {
-        .opened = on_opened, .received = on_received, .writable = on_writable, .closed = on_closed
-};
+static const struct gw_link_handler handler = {.opened = on_opened, .received = on_received, .writable = on_writable, .closed = on_closed};
 
 static int open_link(struct fixture *fixture, const char *host, size_t max_datagram) {
-        struct gw_udp_options options = { .size = sizeof options, .max_datagram = max_datagram };
+        struct gw_udp_options options = {.size = sizeof options, .max_datagram = max_datagram};
         char address[128];
 
         snprintf(address, sizeof address, "%s:%u", host, fixture->port);
@@ -115,14 +129,14 @@ static size_t peer_receive(struct fixture *fixture, void *data, size_t size) {
 
         fixture->link_address_size = sizeof fixture->link_address;
         alarm(TEST_WATCHDOG_S);
-        n = recvfrom(fixture->peer, data, size, 0, (struct sockaddr *)&fixture->link_address, &fixture->link_address_size);
+        n = recvfrom(fixture->peer, data, size, 0, (struct sockaddr *) &fixture->link_address, &fixture->link_address_size);
         alarm(0);
         assert_true(n >= 0);
-        return (size_t)n;
+        return (size_t) n;
 }
 
 static void peer_send(struct fixture *fixture, const void *data, size_t size) {
-        ssize_t n = sendto(fixture->peer, data, size, 0, (struct sockaddr *)&fixture->link_address, fixture->link_address_size);
+        ssize_t n = sendto(fixture->peer, data, size, 0, (struct sockaddr *) &fixture->link_address, fixture->link_address_size);
 
         assert_int_equal(n, size);
 }
@@ -192,10 +206,10 @@ static void test_closing_while_a_name_is_looked_up(void **state) {
 }
 
 static void test_malformed_addresses_are_refused(void **state) {
-        static const char *const bad[] = { "", ":", "host", "host:", ":1337", "host:0", "host:65536", "host:12x", "[]:1", "[::1]",
-                                           "[::1:1", "::1:1337", "[::1]1337", "a b\n:" };
+        static const char *const bad[] = {"",         ":",    "host",  "host:",  ":1337",    "host:0",    "host:65536",
+                                          "host:12x", "[]:1", "[::1]", "[::1:1", "::1:1337", "[::1]1337", "a b\n:"};
         struct fixture *fixture = *state;
-        struct gw_udp_options options = { .size = sizeof options };
+        struct gw_udp_options options = {.size = sizeof options};
         struct gw_link *link = NULL;
 
         for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
@@ -213,7 +227,7 @@ static void test_malformed_addresses_are_refused(void **state) {
 static void test_too_long_ones_are_refused_and_dropped(void **state) {
         struct fixture *fixture = *state;
         struct udp_link_statistics statistics;
-        uint8_t data[UDP_RECEIVE_MAX + 1] = { 0 };
+        uint8_t data[UDP_RECEIVE_MAX + 1] = {0};
 
         assert_int_equal(open_link(fixture, "127.0.0.1", 0), 0);
         LOOP_UNTIL(fixture->loop, fixture->opened);
@@ -305,6 +319,39 @@ static void test_a_peer_that_restarts_does_not_end_the_link(void **state) {
         assert_false(fixture->closed);
 }
 
+static void test_a_full_socket_refuses_and_tells_when_there_is_room(void **state) {
+        struct fixture *fixture = *state;
+
+        assert_int_equal(open_link(fixture, "127.0.0.1", 0), 0);
+        LOOP_UNTIL(fixture->loop, fixture->opened);
+        send_error = EAGAIN;
+        assert_int_equal(link_send(fixture, "x", 1), -EAGAIN);
+        assert_int_equal(fixture->n_writable, 0);
+        LOOP_UNTIL(fixture->loop, fixture->n_writable == 1);
+        round_trip(fixture);
+        loop_turn(fixture->loop);
+        assert_int_equal(fixture->n_writable, 1);
+}
+
+static void test_a_datagram_without_a_way_is_lost(void **state) {
+        static const int losses[] = {ENETUNREACH, EHOSTUNREACH, ENOBUFS, EPERM};
+        struct fixture *fixture = *state;
+        struct udp_link_statistics statistics;
+
+        assert_int_equal(open_link(fixture, "127.0.0.1", 0), 0);
+        LOOP_UNTIL(fixture->loop, fixture->opened);
+        for (size_t i = 0; i < sizeof losses / sizeof losses[0]; i++) {
+                send_error = losses[i];
+                assert_int_equal(link_send(fixture, "x", 1), 0);
+        }
+        udp_link_get_statistics(fixture->link, &statistics);
+        assert_int_equal(statistics.n_unsent, 4);
+        assert_int_equal(statistics.n_sent, 0);
+        send_error = EMSGSIZE;
+        assert_int_equal(link_send(fixture, "x", 1), -EMSGSIZE);
+        round_trip(fixture);
+}
+
 static void test_datagrams_of_others_never_arrive(void **state) {
         struct fixture *fixture = *state;
         uint16_t port = 0;
@@ -315,7 +362,7 @@ static void test_datagrams_of_others_never_arrive(void **state) {
         LOOP_UNTIL(fixture->loop, fixture->opened);
         assert_int_equal(link_send(fixture, "?", 1), 0);
         peer_receive(fixture, text, sizeof text);
-        assert_true(sendto(other, "evil", 4, 0, (struct sockaddr *)&fixture->link_address, fixture->link_address_size) == 4);
+        assert_true(sendto(other, "evil", 4, 0, (struct sockaddr *) &fixture->link_address, fixture->link_address_size) == 4);
         peer_send(fixture, "good", 4);
         LOOP_UNTIL(fixture->loop, fixture->n_received == 1);
         assert_memory_equal(fixture->last, "good", 4);
@@ -344,6 +391,8 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_a_burst_arrives_in_order, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_closing_inside_a_burst_ends_it, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_a_peer_that_restarts_does_not_end_the_link, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_a_full_socket_refuses_and_tells_when_there_is_room, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_a_datagram_without_a_way_is_lost, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_datagrams_of_others_never_arrive, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_an_address_that_cannot_be_used_closes, setup, teardown),
         };

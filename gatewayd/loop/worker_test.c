@@ -44,14 +44,14 @@ static void on_done(void *ctx, int result) {
 }
 
 static void task_init(struct task *task) {
-        *task = (struct task){ .loop_thread = pthread_self() };
+        *task = (struct task){.loop_thread = pthread_self()};
         sem_init(&task->gate, 0, 0);
 }
 
 static void test_work_runs_elsewhere_and_ends_here(void **state) {
         struct loop *loop;
         struct task task;
-        (void)state;
+        (void) state;
 
         assert_int_equal(loop_new(&loop), 0);
         task_init(&task);
@@ -68,7 +68,7 @@ static void test_cancelled_work_reports_so_whether_it_ran_or_not(void **state) {
         struct task running[N_POOL], waiting;
         struct work *work[N_POOL], *late;
         struct loop *loop;
-        (void)state;
+        (void) state;
 
         assert_int_equal(loop_new(&loop), 0);
         for (size_t i = 0; i < N_POOL; i++) {
@@ -96,7 +96,7 @@ static void test_cancelled_work_reports_so_whether_it_ran_or_not(void **state) {
 static void test_the_end_of_the_loop_waits_for_work(void **state) {
         struct loop *loop;
         struct task task;
-        (void)state;
+        (void) state;
 
         assert_int_equal(loop_new(&loop), 0);
         task_init(&task);
