@@ -91,10 +91,10 @@ void upload_fail(struct smp_upload *upload, int result, const char *name, const 
 
 /* When to send the first packet again. With sha a second one does no harm: the device answers where it is. Without, it begins anew. */
 static int64_t first_due_ms(const struct smp_upload *upload) {
-        static const uint32_t with_sha_ms[] = { 3000, 8000, 18000 };
+        static const uint32_t with_sha_ms[] = { 1000, 3000, 8000, 18000 };
         static const uint32_t without_ms[] = { 20000 };
         const uint32_t *schedule = upload->options.sha ? with_sha_ms : without_ms;
-        size_t n = upload->options.sha ? 3 : 1;
+        size_t n = upload->options.sha ? 4 : 1;
 
         if (upload->blocked)
                 return upload->first_ms + SMP_TIMEOUT_FIRST_CHUNK_MS;
@@ -123,14 +123,14 @@ static void timer_fired(void *ctx);
 static void timer_set(struct smp_upload *upload) {
         int64_t due_ms = INT64_MAX, delay_ms;
 
-        if (upload->phase == PHASE_FIRST)
+        if (upload->phase == PHASE_ENDING)
+                due_ms = 0;
+        else if (upload->stopping)
+                due_ms = upload->stop_by_ms; /* silence does not matter any more */
+        else if (upload->phase == PHASE_FIRST)
                 due_ms = first_due_ms(upload);
         else if (upload->phase == PHASE_STREAM)
                 due_ms = stream_due_ms(upload);
-        else if (upload->phase == PHASE_ENDING)
-                due_ms = 0;
-        if (upload->stopping && upload->stop_by_ms < due_ms)
-                due_ms = upload->stop_by_ms;
         if (due_ms == INT64_MAX || upload->phase == PHASE_DONE || (upload->timer && upload->timer_due_ms <= due_ms))
                 return;
         upload->host->timer->cancel(upload->timer);
@@ -180,7 +180,7 @@ static void first_due(struct smp_upload *upload) {
 
         if (pending && upload_now_ms(upload) - upload->first_ms >= SMP_TIMEOUT_FIRST_CHUNK_MS)
                 upload_first_given_up(upload);
-        else if (!upload->blocked && !upload->stopping)
+        else if (!upload->blocked)
                 upload_first_send(upload);
 }
 
@@ -208,7 +208,9 @@ static void due(struct smp_upload *upload) {
                 upload_finish(upload, -ECANCELED);
                 return;
         }
-        if (upload->phase == PHASE_FIRST && now >= first_due_ms(upload))
+        if (upload->stopping)
+                ; /* a timer from before: only set it again */
+        else if (upload->phase == PHASE_FIRST && now >= first_due_ms(upload))
                 first_due(upload);
         else if (upload->phase == PHASE_STREAM && upload->hold_until_ms <= now && now >= stream_due_ms(upload))
                 stream_due(upload);

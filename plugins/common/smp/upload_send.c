@@ -119,8 +119,8 @@ void upload_first_send(struct smp_upload *upload) {
 
         if (upload->n_first == 0)
                 upload->first_ms = upload_now_ms(upload);
-        /* From the third on as small as it goes: silence may mean that long messages do not arrive. */
-        if (upload->n_first >= (upload->options.sha ? 2u : 1u))
+        /* From the fourth on as small as it goes: silence may mean that long messages do not arrive. */
+        if (upload->n_first >= (upload->options.sha ? 3u : 1u))
                 upload->budget = upload->options.limits.message_fallback;
         if (upload_chunk_send_or_fail(upload, 0, &end))
                 upload->n_first++;
