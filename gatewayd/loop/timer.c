@@ -106,6 +106,15 @@ void timer_queue_arm(struct loop *loop) {
         uv_timer_start(&queue->uv, on_uv_timer, delay_ms > 0 ? (uint64_t) delay_ms : 0, 0);
 }
 
+/*
+ * Until the end of the turn arms it right. uv_run() may return before, and by the armed timer it sees that something is waited for.
+ * Not with 0: armed so from its own callback, libuv would call it again in the same turn, and for ever.
+ */
+static void keep_alive(struct timer_queue *queue) {
+        queue->stale = true;
+        uv_timer_start(&queue->uv, on_uv_timer, 1, 0);
+}
+
 static void on_uv_timer(uv_timer_t *uv) {
         struct loop *loop = uv->data;
         struct timer_queue *queue = &loop->timers;
@@ -121,9 +130,8 @@ static void on_uv_timer(uv_timer_t *uv) {
                 timer_cancel(timer);
                 fired(ctx);
         }
-        /* Not left to the end of a turn: uv_run() may return before, and looks whether anything is still waited for. */
-        queue->stale = true;
-        timer_queue_arm(loop);
+        if (queue->n_timers > 0)
+                keep_alive(queue);
 }
 
 int timer_queue_init(struct loop *loop) {
@@ -152,9 +160,8 @@ int timer_start(struct loop *loop, int64_t delay_ms, loop_fn fired, void *ctx, s
         sift_up(queue, timer, queue->n_timers++);
         if (timer->index == 0)
                 queue->stale = true;
-        /* An armed uv timer is what tells libuv, before its first turn and after each, that there is something to wait for. */
         if (!uv_is_active((uv_handle_t *) &queue->uv))
-                uv_timer_start(&queue->uv, on_uv_timer, (uint64_t) delay_ms, 0);
+                keep_alive(queue);
         *ret_timer = timer;
         return 0;
 }

@@ -167,6 +167,40 @@ static void test_every_turn_knows_whether_a_timer_waits(void **state) {
         LOOP_UNTIL(fixture->loop, fixture->n_fired == 2);
 }
 
+struct restless {
+        struct loop *loop;
+        struct timer *timer;
+        size_t n_fired;
+        bool heard;
+};
+
+static void on_restless(void *ctx) {
+        struct restless *restless = ctx;
+
+        restless->n_fired++;
+        assert_int_equal(timer_start(restless->loop, 0, on_restless, restless, &restless->timer), 0);
+}
+
+static void on_heard(void *ctx) {
+        struct restless *restless = ctx;
+
+        restless->heard = true;
+}
+
+static void test_a_timer_that_starts_itself_anew_leaves_others_their_turn(void **state) {
+        struct fixture *fixture = *state;
+        struct restless restless = {.loop = fixture->loop};
+
+        on_restless(&restless);
+        for (size_t i = 0; i < 10; i++)
+                loop_run_once(fixture->loop);
+        assert_true(restless.n_fired > 1 && restless.n_fired <= 21);
+        assert_int_equal(loop_defer(fixture->loop, on_heard, &restless, NULL), 0);
+        loop_run_once(fixture->loop);
+        assert_true(restless.heard);
+        timer_cancel(restless.timer);
+}
+
 static void test_the_farthest_future_is_no_overflow(void **state) {
         struct fixture *fixture = *state;
         struct timer *timer;
@@ -185,6 +219,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_a_callback_may_cancel_one_that_is_due_with_it, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_no_wake_up_without_timers, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_every_turn_knows_whether_a_timer_waits, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_a_timer_that_starts_itself_anew_leaves_others_their_turn, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_the_farthest_future_is_no_overflow, setup, teardown),
         };
 
