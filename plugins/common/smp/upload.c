@@ -197,23 +197,22 @@ static void stream_due(struct smp_upload *upload) {
                 silent(upload);
 }
 
-static void due(struct smp_upload *upload) {
+static void silence_look(struct smp_upload *upload) {
         int64_t now = upload_now_ms(upload);
 
-        if (upload->phase == PHASE_ENDING) {
-                upload_finish(upload, upload->end_result);
-                return;
-        }
-        if (upload->stopping && now >= upload->stop_by_ms) {
-                upload_finish(upload, -ECANCELED);
-                return;
-        }
-        if (upload->stopping)
-                ; /* a timer from before: only set it again */
-        else if (upload->phase == PHASE_FIRST && now >= first_due_ms(upload))
+        if (upload->phase == PHASE_FIRST && now >= first_due_ms(upload))
                 first_due(upload);
         else if (upload->phase == PHASE_STREAM && upload->hold_until_ms <= now && now >= stream_due_ms(upload))
                 stream_due(upload);
+}
+
+static void due(struct smp_upload *upload) {
+        if (upload->phase == PHASE_ENDING)
+                upload_finish(upload, upload->end_result);
+        else if (upload->stopping && upload_now_ms(upload) >= upload->stop_by_ms)
+                upload_finish(upload, -ECANCELED);
+        else if (!upload->stopping)
+                silence_look(upload);
         if (!upload_is_over(upload))
                 upload_pump(upload);
 }
