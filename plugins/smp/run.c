@@ -200,6 +200,8 @@ void run_stop(struct smp_run *run, enum gw_stop_reason reason) {
                 return;
         if (reason == GW_STOP_PAUSE && run->is_protected)
                 return;
+        if ((reason == GW_STOP_PAUSE || reason == GW_STOP_CANCEL) && run->commit_continue)
+                return; /* the point of no return may be passed already */
         if (reason == GW_STOP_CANCEL && may_be_on_trial(run) && run->is_protected) {
                 run->canceling = true;
                 if (run->notes.phase == BLOB_RETURNED && run->link_open)
@@ -238,9 +240,11 @@ void run_timer(struct smp_run *run, int64_t delay_ms, run_continue then) {
 
 static void on_committed(void *ctx) {
         struct smp_run *run = ctx;
+        run_continue then = run->commit_continue;
 
-        if (run->active && run->commit_continue)
-                run->commit_continue(run);
+        run->commit_continue = NULL;
+        if (run->active && then)
+                then(run);
 }
 
 void run_commit(struct smp_run *run, run_continue then) {

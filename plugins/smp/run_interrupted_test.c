@@ -240,6 +240,32 @@ static void test_stop_on_trial(void **state) {
         fixture_deinit(&fixture);
 }
 
+/* The reset was asked for, then the daemon died, or not; then the cancel comes before anybody knows whether the device went down. */
+static void test_cancel_around_reset(void **state) {
+        (void) state;
+        for (int crash = 0; crash < 2; crash++)
+                for (int64_t delay_ms = 0; delay_ms < 4500; delay_ms += 150) {
+                        struct fixture fixture;
+
+                        fixture_init(&fixture, &driver_udp);
+                        scripted_run_begin(&fixture.run);
+                        assert_true(scripted_run_until_step(&fixture.run, "reset", MOST_MS));
+                        while (fixture.device.n_resets == 0)
+                                assert_true(scripted_host_step(&fixture.host, INT64_MAX));
+                        if (crash) {
+                                scripted_run_crash(&fixture.run);
+                                assert_true(scripted_run_until_step(&fixture.run, "reset", MOST_MS));
+                        }
+                        scripted_host_advance(&fixture.host, delay_ms);
+                        scripted_run_stop(&fixture.run, GW_STOP_CANCEL);
+                        assert_int_equal(scripted_run_until_end(&fixture.run, MOST_MS), SCRIPTED_STOPPED);
+                        scripted_host_advance(&fixture.host, 60000);
+                        if (is_on_trial(&fixture.device))
+                                fail_msg("crash %d, after %lld ms: left on trial: %s", crash, (long long) delay_ms, fixture_story(&fixture));
+                        fixture_deinit(&fixture);
+                }
+}
+
 /* Canceled while it is away, and it never comes back. */
 static void test_cancel_never_returns(void **state) {
         struct fixture fixture;
@@ -274,7 +300,7 @@ int main(void) {
                 cmocka_unit_test(test_crash_at_every_step),       cmocka_unit_test(test_crash_at_every_request),
                 cmocka_unit_test(test_shutdown_at_every_request), cmocka_unit_test(test_cancel_at_every_request),
                 cmocka_unit_test(test_stop_on_trial),             cmocka_unit_test(test_cancel_never_returns),
-                cmocka_unit_test(test_foreign_notes),
+                cmocka_unit_test(test_cancel_around_reset),       cmocka_unit_test(test_foreign_notes),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -43,6 +43,8 @@ void steps_follow_choice(struct smp_run *run);
 void steps_go_to_reset(struct smp_run *run);
 /* Another update stands in the way: waits, erases or resets it away, or gives up. */
 void steps_clear(struct smp_run *run);
+/* Waits until the device answers again, then ends the step: what `return` does, and `reset` when it was canceled meanwhile. */
+void steps_await_return(struct smp_run *run);
 /* The new images run and stay: reports the proof of the weakest. */
 void steps_finish(struct smp_run *run, const enum verdict_outcome outcomes[GW_PARTS_MAX]);
 /* One verdict an image of the choice; returns the first failed one's index, or -1. `ret_on_trial` may be NULL. */

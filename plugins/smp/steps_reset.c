@@ -132,7 +132,10 @@ static void reset_away(struct smp_run *run) {
         run->away_since_ms = run_now_ms(run);
         run->force_reset = false;
         run_link_close(run);
-        run_next(run);
+        if (run->canceling)
+                steps_await_return(run); /* a canceled job enters no further step, but the device must not stay on trial */
+        else
+                run_next(run);
 }
 
 static void reset_answered(struct smp_run *run, const struct smp_answer *failed) {
@@ -161,22 +164,36 @@ static bool is_entered_again(const struct smp_run *run) {
         return strcmp(run->resume_step, "reset") == 0 && !run->reset_entered;
 }
 
+/* Canceled after the step was entered again: what was asked for before the crash may have put the device on trial. */
+static void cancel_reset(struct smp_run *run, bool is_answering) {
+        if (!is_answering)
+                steps_await_return(run);
+        else if (run->choice.next == CHOICE_NEXT_VERIFY)
+                run_go_back(run);
+        else
+                run_stopped(run);
+}
+
 /* Entered again after a crash, the reset may have happened already: a second one would end the trial. The slots tell. */
 static void reset_if_due(struct smp_run *run, const struct smp_answer *failed) {
         struct gw_error err = { 0 };
-        bool due;
+        bool was_entered_again = is_entered_again(run), due;
 
-        if (failed && is_entered_again(run)) {
+        run->reset_entered = true;
+        if (!failed && run_judge(run, &err) < 0) {
+                run_fail(run, &err);
+                return;
+        }
+        if (run->canceling) {
+                cancel_reset(run, !failed);
+                return;
+        }
+        if (failed && was_entered_again) {
                 run_jump(run, "return"); /* it is on its way down */
                 return;
         }
-        run->reset_entered = true;
         if (failed) {
                 run_answer_failed(run, failed, NULL);
-                return;
-        }
-        if (run_judge(run, &err) < 0) {
-                run_fail(run, &err);
                 return;
         }
         if (run->notes.phase == BLOB_CLEARING)
@@ -203,7 +220,8 @@ int step_reset_enter(void *ctx, struct gw_error *err) {
         (void) err;
         run_begin(run);
         run->force_reset = false;
-        if (is_entered_again(run))
+        run->is_protected = is_entered_again(run);
+        if (run->is_protected)
                 run_timer(run, SETTLE_MS, look_before_reset); /* a reset that was asked for before the crash may still be due */
         else
                 look_before_reset(run);

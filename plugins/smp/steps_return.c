@@ -10,9 +10,8 @@
 
 #include "steps.h"
 
-#define RETRY_FIRST_MS 250
-#define RETRY_MAX_MS 3000
-#define PING_TIMEOUT_MS 1000u
+#define RETRY_FIRST_MS 300 /* also the longest round trip that is seen at once; later tries wait longer */
+#define RETRY_MAX_MS 2000
 #define UNCHANGED_GRACE_MS 5000 /* a device may take so long from its answer to the reset itself */
 
 static void try_again(struct smp_run *run);
@@ -58,6 +57,10 @@ static void gave_up(struct smp_run *run) {
         run_fail(run, &err);
 }
 
+static void slow_down(struct smp_run *run) {
+        run->retry_ms = run->retry_ms * 5 / 4 < RETRY_MAX_MS ? run->retry_ms * 5 / 4 : RETRY_MAX_MS;
+}
+
 static void retry_later(struct smp_run *run) {
         int64_t left_ms = run->return_deadline_ms - run_now_ms(run);
 
@@ -66,7 +69,7 @@ static void retry_later(struct smp_run *run) {
                 return;
         }
         run_timer(run, run->retry_ms < left_ms ? run->retry_ms : left_ms, try_again);
-        run->retry_ms = run->retry_ms * 3 / 2 < RETRY_MAX_MS ? run->retry_ms * 3 / 2 : RETRY_MAX_MS;
+        slow_down(run);
 }
 
 /* Nothing changed: the reset may not have happened yet. */
@@ -88,10 +91,7 @@ static void returned(struct smp_run *run) {
                         run_stopped(run);
                 return;
         }
-        if (run->notes.phase == BLOB_READY)
-                run->notes.phase = BLOB_RETURNED;
         run_learned_images(run);
-        run_keep_notes(run);
         run_next(run);
 }
 
@@ -126,12 +126,16 @@ static void probed(void *ctx, int result, const struct gw_error *err) {
 
 /* Any answer, also a refusal, is a sign of life. After a crash of the daemon the device may not have been asked yet what it is. */
 static void pinged(struct smp_run *run, const struct smp_answer *failed) {
-        if (failed && failed->result != -EREMOTEIO && failed->result != -EBADMSG)
+        if (failed && failed->result == -ETIMEDOUT) {
+                slow_down(run);
+                try_again(run); /* the silence was the pause */
+        } else if (failed && failed->result != -EREMOTEIO && failed->result != -EBADMSG) {
                 retry_later(run);
-        else if (run->probed.asked)
+        } else if (run->probed.asked) {
                 run_look(run, looked);
-        else if (smp_probe_start(run->client, SMP_PROBE_UPDATE, &run->probed, probed, run, &run->probe) < 0)
+        } else if (smp_probe_start(run->client, SMP_PROBE_UPDATE, &run->probed, probed, run, &run->probe) < 0) {
                 retry_later(run);
+        }
 }
 
 static void opened(struct smp_run *run, int result, const struct gw_error *err) {
@@ -139,31 +143,36 @@ static void opened(struct smp_run *run, int result, const struct gw_error *err) 
         if (result < 0)
                 retry_later(run);
         else
-                run_ping(run, PING_TIMEOUT_MS, pinged);
+                run_ping(run, (uint32_t) run->retry_ms, pinged);
 }
 
 static void try_again(struct smp_run *run) {
         if (run_now_ms(run) >= run->return_deadline_ms)
                 gave_up(run);
         else if (run->link_open)
-                run_ping(run, PING_TIMEOUT_MS, pinged);
+                run_ping(run, (uint32_t) run->retry_ms, pinged);
         else
                 run_link_open(run, opened);
 }
 
-int step_return_enter(void *ctx, struct gw_error *err) {
-        struct smp_run *run = ctx;
+void steps_await_return(struct smp_run *run) {
         int64_t quiet_ms = run->away_since_ms ? run->tuning.quiet_after_reset_ms : 0;
 
-        (void) err;
-        run_begin(run);
-        run->is_protected = true;
         if (!run->away_since_ms) /* after a crash of the daemon nobody knows since when */
                 run->away_since_ms = run_now_ms(run);
         run->return_deadline_ms = run_now_ms(run) +
                 choice_return_ms(exchange_bytes(run), run->tuning.return_timeout_ms, run->tuning.return_factor_percent);
         run->retry_ms = RETRY_FIRST_MS;
         run_timer(run, quiet_ms, try_again);
+}
+
+int step_return_enter(void *ctx, struct gw_error *err) {
+        struct smp_run *run = ctx;
+
+        (void) err;
+        run_begin(run);
+        run->is_protected = true;
+        steps_await_return(run);
         return 0;
 }
 
@@ -277,6 +286,8 @@ int step_verify_enter(void *ctx, struct gw_error *err) {
         (void) err;
         run_begin(run);
         run->is_protected = true;
+        if (run->notes.phase == BLOB_READY)
+                run->notes.phase = BLOB_RETURNED;
         if (run->notes.phase == BLOB_CLEARING)
                 verify_cleared(run);
         else if (run->notes.family == VERDICT_FAMILY_RECOVERY)

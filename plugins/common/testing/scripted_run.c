@@ -92,7 +92,7 @@ static void enter(struct gw_run *run) {
         const struct gw_step *step = run->next_step;
         struct gw_error err = { 0 };
 
-        if (run->stop_wanted && (step->flags & GW_STEP_RESUMABLE)) {
+        if (run->stop_wanted && ((step->flags & GW_STEP_RESUMABLE) || run->stop_reason == GW_STOP_CANCEL || run->stop_reason == GW_STOP_SHUTDOWN)) {
                 run_end(run, SCRIPTED_STOPPED);
                 return;
         }

@@ -52,7 +52,7 @@ struct gw_run {
         uint32_t attempt;
         const struct gw_step *step;  /* running, NULL between two */
         bool stop_asked;             /* of this step */
-        bool stop_wanted;            /* until the run ends: the next step is asked, too, or not entered if it is resumable */
+        bool stop_wanted;            /* until the run ends: the next step is not entered, or, when only pausing, asked if it is not resumable */
         enum gw_stop_reason stop_reason;
         bool seen_wakes;
 
