@@ -3,7 +3,8 @@
 
 #define FLAG_SEEN_ON_TRIAL 0x01
 #define FLAG_UNMARKED 0x02
-#define FLAGS_KNOWN 0x03
+#define FLAG_SHORT_MESSAGES 0x04
+#define FLAGS_KNOWN 0x07
 
 #define HEAD_SIZE 12
 #define ENTRY_SIZE 5 /* without the hash */
@@ -22,7 +23,8 @@ static size_t write_entry(const struct gw_image *image, uint8_t *bytes) {
 }
 
 size_t blob_write(const struct blob *blob, uint8_t bytes[BLOB_SIZE_MAX]) {
-        uint8_t flags = (uint8_t) ((blob->seen_on_trial ? FLAG_SEEN_ON_TRIAL : 0) | (blob->unmarked ? FLAG_UNMARKED : 0));
+        uint8_t flags = (uint8_t) ((blob->seen_on_trial ? FLAG_SEEN_ON_TRIAL : 0) | (blob->unmarked ? FLAG_UNMARKED : 0) |
+                                   (blob->short_messages ? FLAG_SHORT_MESSAGES : 0));
         const uint8_t head[HEAD_SIZE] = {
                 'S', 'B', BLOB_VERSION, (uint8_t) blob->phase, flags, (uint8_t) blob->family, blob->n_resets, blob->n_clears, blob->n_trials,
                 (uint8_t) (blob->chosen >> 8), (uint8_t) blob->chosen, (uint8_t) blob->n_before,
@@ -76,6 +78,7 @@ int blob_read(const void *data, size_t size, struct blob *ret_blob) {
         blob.phase = (enum blob_phase) bytes[3];
         blob.seen_on_trial = bytes[4] & FLAG_SEEN_ON_TRIAL;
         blob.unmarked = bytes[4] & FLAG_UNMARKED;
+        blob.short_messages = bytes[4] & FLAG_SHORT_MESSAGES;
         blob.family = (enum verdict_family) bytes[5];
         blob.n_resets = bytes[6];
         blob.n_clears = bytes[7];

@@ -28,6 +28,7 @@ struct blob {
         enum blob_phase phase;
         bool seen_on_trial;
         bool unmarked; /* the device takes no marks (F3) */
+        bool short_messages; /* longer ones were refused or silenced it (F18, F20) */
         enum verdict_family family;
         uint8_t n_resets, n_clears, n_trials;
         uint16_t chosen; /* bits of order->wanted */

@@ -10,7 +10,7 @@
 
 static struct blob full_blob(void) {
         struct blob blob = {
-                .phase = BLOB_READY, .seen_on_trial = true, .unmarked = true, .family = VERDICT_FAMILY_XIP_REVERT,
+                .phase = BLOB_READY, .seen_on_trial = true, .unmarked = true, .short_messages = true, .family = VERDICT_FAMILY_XIP_REVERT,
                 .n_resets = 2,       .n_clears = 1,         .n_trials = 3,    .chosen = 0x8001,
         };
         struct gw_image images[GW_IMAGES_MAX] = { 0 };
@@ -41,6 +41,7 @@ static void test_round_trip(void **state) {
                 assert_int_equal(read.family, blobs[i].family);
                 assert_int_equal(read.seen_on_trial, blobs[i].seen_on_trial);
                 assert_int_equal(read.unmarked, blobs[i].unmarked);
+                assert_int_equal(read.short_messages, blobs[i].short_messages);
                 assert_int_equal(read.n_trials, blobs[i].n_trials);
                 assert_int_equal(read.chosen, blobs[i].chosen);
                 assert_int_equal(read.n_before, blobs[i].n_before);

@@ -551,6 +551,8 @@ static void message_received(void *ctx, const uint8_t *data, size_t size) {
         struct answer *answer;
         struct request request = { .map = &map };
 
+        if (device->dead_above && size > device->dead_above)
+                device->dead = true;
         if (device->booting || device->dead || smp_header_read(data, size, &request.header) < 0 || (device->silent_above && size > device->silent_above))
                 return;
         if (device->stop_answering_after >= 0 && (int) device->n_requests >= device->stop_answering_after)

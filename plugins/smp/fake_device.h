@@ -55,6 +55,7 @@ struct fake_device {
         bool dead;              /* answers nothing any more */
         int64_t crash_after_ms; /* on trial; 0: never */
         size_t silent_above;    /* longer requests get no answer; 0: none */
+        size_t dead_above;      /* a longer one is the last that it hears */
         int64_t reset_delay_ms; /* between the answer and the reset */
         bool drop_reset_answer;
         bool ignore_reset_once;

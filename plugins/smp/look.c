@@ -92,7 +92,7 @@ struct refusal run_refusal(const struct smp_run *run, const struct smp_refusal *
                 .image = image,
                 .upgrade_sent = run->tuning.device_checks_version,
                 .other_commands_ok = run->probed.offered != 0,
-                .shortened = run->message_cap != 0,
+                .shortened = run->notes.short_messages,
         };
 
         for (size_t i = 0; i < run->choice.n_images; i++)

@@ -67,7 +67,6 @@ struct smp_run {
         /* Of single steps. */
         size_t image_index;       /* into choice.images: upload, test, confirm */
         uint64_t uploaded_bytes;  /* of images that are finished */
-        size_t message_cap;       /* F18: cut shorter than the device says; 0 = not */
         bool erase_tried;
         bool force_reset;
         bool reset_entered;       /* by this attempt */

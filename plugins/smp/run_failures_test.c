@@ -222,8 +222,30 @@ static void f20(struct fixture *fixture) {
         fixture->device.silent_above = 60;
 }
 
+static void f20_dead(struct fixture *fixture) {
+        fixture->device.dead_above = 120;
+}
+
+/* A long message silences the device until somebody resets it: the next attempt keeps its messages short. */
+static void test_f20_learns(void **state) {
+        struct fixture fixture;
+
+        (void) state;
+        fixture_init(&fixture, &driver_udp);
+        fixture.device.dead_above = 200;
+        fixture.run.attempts_max = 2;
+        fixture.run.stop_at_wait = true;
+        assert_int_equal(scripted_run_whole(&fixture.run, 600000), SCRIPTED_WAITING);
+        assert_string_equal(fixture.run.error.name, "smp-no-reassembly");
+        fixture.device.dead = false;
+        scripted_run_continue(&fixture.run);
+        fixture_expect_end(&fixture, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE_CONFIRMED, NULL);
+        fixture_deinit(&fixture);
+}
+
 static void test_f18_and_f20(void **state) {
         (void) state;
+        job(f20_dead, "smp-no-reassembly");
         job(f18, NULL);
         job(f18_always, "smp-message-too-long");
         job(f20, "smp-no-reassembly");
@@ -437,7 +459,7 @@ static void test_commit_fails(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_f1_to_f4),          cmocka_unit_test(test_f3_found_late),      cmocka_unit_test(test_f5),
-                cmocka_unit_test(test_f5_stays),          cmocka_unit_test(test_f6_to_f19),          cmocka_unit_test(test_f18_and_f20),
+                cmocka_unit_test(test_f5_stays),          cmocka_unit_test(test_f6_to_f19),          cmocka_unit_test(test_f18_and_f20), cmocka_unit_test(test_f20_learns),
                 cmocka_unit_test(test_serial_silence),    cmocka_unit_test(test_vanishes_in_upload), cmocka_unit_test(test_trial),
                 cmocka_unit_test(test_self_confirm),      cmocka_unit_test(test_slow_reset),         cmocka_unit_test(test_forced_reset),
                 cmocka_unit_test(test_refused_before_a_byte), cmocka_unit_test(test_absent),         cmocka_unit_test(test_refusals_are_noted),

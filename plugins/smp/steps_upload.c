@@ -117,6 +117,13 @@ static void note_upload(struct smp_run *run, const struct smp_upload_report *rep
                  (long long) report->duration_ms);
 }
 
+/* From now on, and in later attempts, only short messages are sent. */
+static void keep_short(struct smp_run *run) {
+        run->notes.short_messages = true;
+        run_keep_notes(run);
+        run->host->run->checkpoint(run->handle);
+}
+
 static void upload_refused(struct smp_run *run, const struct smp_upload_report *report) {
         const struct smp_refusal answer = { SMP_GROUP_IMAGE, SMP_IMAGE_UPLOAD, SMP_OP_WRITE, report->status };
         struct refusal refusal = run_refusal(run, &answer, current(run)->image);
@@ -129,26 +136,28 @@ static void upload_refused(struct smp_run *run, const struct smp_upload_report *
                 steps_clear(run);
         } else if (action == REFUSAL_SHORTEN) {
                 run_note(run, "the device finds the messages too long: cut to %d bytes", MESSAGE_SHORT);
-                run->message_cap = MESSAGE_SHORT;
+                keep_short(run);
                 upload_next(run);
         } else {
                 run_refused(run, action, &err);
         }
 }
 
-/* F20: the long requests got no answer. Does a short one? */
+/* F20: the long requests got no answer. Does a short one? If not, the device may also just have gone: then it is worth another attempt. */
 static void short_answered(struct smp_run *run, const struct smp_answer *failed) {
         struct verdict_silence silence = {
-                .where = failed && failed->result != -EREMOTEIO ? VERDICT_SILENCE_UPLOAD : VERDICT_SILENCE_LONG_REQUEST,
-                .serial = run->driver->transport->serial, .shortened = true, .waited_ms = SMP_TIMEOUT_FIRST_CHUNK_MS,
+                .where = VERDICT_SILENCE_LONG_REQUEST, .serial = run->driver->transport->serial, .shortened = run->notes.short_messages,
+                .gone = failed && failed->result != -EREMOTEIO,
         };
+        bool was_short = run->notes.short_messages;
         struct gw_error err = { 0 };
 
         verdict_silence(&silence, &err);
-        if (silence.where == VERDICT_SILENCE_LONG_REQUEST)
-                run_fail(run, &err);
-        else
+        keep_short(run);
+        if (silence.gone || !was_short)
                 run_again(run, &err);
+        else
+                run_fail(run, &err);
 }
 
 static void upload_silent(struct smp_run *run, const struct smp_upload_report *report) {
@@ -199,8 +208,8 @@ static struct smp_limits limits_of(struct smp_run *run) {
         smp_limits_compute(&run->probed, smp_client_max_message(run->client), run->driver->transport->framing, run->tuning.window_max, &limits);
         if (run->tuning.message_max && limits.message_max > run->tuning.message_max)
                 limits.message_max = run->tuning.message_max;
-        if (run->message_cap && limits.message_max > run->message_cap)
-                limits.message_max = run->message_cap;
+        if (run->notes.short_messages && limits.message_max > MESSAGE_SHORT)
+                limits.message_max = MESSAGE_SHORT;
         if (limits.message_fallback > limits.message_max)
                 limits.message_fallback = limits.message_max;
         return limits;

@@ -297,7 +297,7 @@ void verdict_silence(const struct verdict_silence *silence, struct gw_error *err
         case VERDICT_SILENCE_LONG_REQUEST:
                 gw_error_set(err, "smp-no-reassembly",
                              "short requests are answered, longer ones never%s: the firmware cannot put a long request together (%s)",
-                             silence->shortened ? ", even cut to the smallest size" : "",
+                             silence->gone ? ", and after the first long one nothing at all" : silence->shortened ? ", even cut to the smallest size" : "",
                              silence->serial ? "serial buffer too small, or bytes lost without flow control" : "reassembly or IP fragmentation");
                 break;
         case VERDICT_SILENCE_UPLOAD:

@@ -121,6 +121,7 @@ struct verdict_silence {
         uint64_t frames_heard; /* whole SMP frames */
         bool reverts;          /* a power cycle takes the device back to its old image */
         bool shortened;        /* requests were already cut to the smallest size */
+        bool gone;             /* after the long request not even short ones are answered */
         int64_t waited_ms;
 };
 

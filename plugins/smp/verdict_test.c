@@ -259,6 +259,7 @@ static void test_silence(void **state) {
                 { { .where = VERDICT_SILENCE_PROBE, .waited_ms = 7500 }, "smp-no-answer", "7500 ms" },
                 { { .where = VERDICT_SILENCE_LONG_REQUEST, .serial = true }, "smp-no-reassembly", "serial buffer" },
                 { { .where = VERDICT_SILENCE_LONG_REQUEST, .shortened = true }, "smp-no-reassembly", "smallest" },
+                { { .where = VERDICT_SILENCE_LONG_REQUEST, .gone = true }, "smp-no-reassembly", "nothing at all" },
                 { { .where = VERDICT_SILENCE_UPLOAD }, "device-vanished", "in the middle" },
                 { { .where = VERDICT_SILENCE_REQUEST }, "smp-no-answer", "answered before" },
                 { { .where = VERDICT_SILENCE_AFTER_RESET, .reverts = true, .waited_ms = 90000 }, "did-not-return", "power cycle" },
