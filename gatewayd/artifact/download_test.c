@@ -608,21 +608,28 @@ static void test_stop_with_many_in_flight(void **state) {
 static void test_four_at_once(void **state) {
         struct world *world = *state;
         struct request requests[7];
-        uint8_t sha256[ARRAY_SIZE(requests)][DIGEST_SIZE];
         char urls[ARRAY_SIZE(requests)][64];
 
         for (size_t i = 0; i < ARRAY_SIZE(requests); i++) {
-                digest_sha256(world->bytes + i, 300000, sha256[i]);
+                uint8_t sha256[DIGEST_SIZE] = { (uint8_t) i };
+
                 snprintf(urls[i], sizeof urls[i], "https://fw.example/%zu", i);
-                http_script_files[i] = (struct http_script_file){ .url = urls[i], .body = world->bytes + i, .size = 300000 };
-                request_start(world->cache, &requests[i], urls[i], 300000, sha256[i]);
+                http_script_files[i] = (struct http_script_file){ .url = urls[i], .body = world->bytes, .size = SIZE, .hangs = true };
+                request_start(world->cache, &requests[i], urls[i], SIZE, sha256);
         }
-        for (size_t i = 0; i < ARRAY_SIZE(requests); i++) {
-                finish(world, &requests[i]);
-                assert_int_equal(requests[i].result, 0);
-                assert_cached(world->cache, sha256[i], world->bytes + i, 300000);
-        }
+        LOOP_UNTIL(world->cache->loop, http_script_running == ARTIFACT_DOWNLOADS_MAX);
+        for (size_t i = 0; i < ARRAY_SIZE(requests); i++)
+                assert_string_equal(requests[i].waited, i < ARTIFACT_DOWNLOADS_MAX ? "" : "concurrency ");
+        for (size_t i = 0; i < ARTIFACT_DOWNLOADS_MAX; i++)
+                artifact_fetch_cancel(requests[i].fetch);
+        LOOP_UNTIL(world->cache->loop, http_script_running == ARRAY_SIZE(requests) - ARTIFACT_DOWNLOADS_MAX);
+        for (size_t i = ARTIFACT_DOWNLOADS_MAX; i < ARRAY_SIZE(requests); i++)
+                assert_string_equal(requests[i].waiting.name, "");
         assert_int_equal(http_script_most_running, ARTIFACT_DOWNLOADS_MAX);
+        for (size_t i = ARTIFACT_DOWNLOADS_MAX; i < ARRAY_SIZE(requests); i++)
+                artifact_fetch_cancel(requests[i].fetch);
+        for (size_t i = 0; i < ARRAY_SIZE(requests); i++)
+                finish(world, &requests[i]);
 }
 
 static void test_one_after_the_other_with_a_rate_limit(void **state) {
