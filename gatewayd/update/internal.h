@@ -80,7 +80,7 @@ struct campaign {
 
 struct job {
         struct list link;        /* campaign.jobs */
-        struct list ready_link;  /* campaign.ready */
+        struct list ready_link;  /* campaign.ready, or update.asking */
         struct list device_link; /* device_work.jobs */
         struct campaign *campaign;
         struct gw_device *device; /* held; NULL when the device is forgotten (finished jobs only) */
@@ -120,6 +120,7 @@ struct update {
         struct list campaigns; /* unfinished, in order of acceptance */
         struct list packages;
         struct list visits;
+        struct list asking; /* jobs that wait for their device to be inspected: too many are */
         struct list offers; /* orders on their way in */
         struct list replies; /* answers that wait for a sync */
         struct timer *schedule_timer;

@@ -5,8 +5,7 @@
 
 #include "base/log.h"
 
-#define INSPECTIONS_MAX 16 /* automatic ones at once */
-#define INSPECTIONS_FULL_MS 500
+#define INSPECTIONS_MAX 16 /* automatic ones at once, where the campaign does not work more devices at once anyway */
 
 /* --- what is kept with a device --- */
 
@@ -86,18 +85,35 @@ static struct campaign_file *file_of_digest(struct campaign *campaign, const uin
         return NULL;
 }
 
+static bool may_ask(const struct job *job, size_t n_visiting) {
+        return n_visiting < MAX((size_t) INSPECTIONS_MAX, (size_t) job->campaign->document->policy.concurrency);
+}
+
 /* Model or slots are not known: the device is asked, which changes nothing on it. */
 static void ask_device(struct job *job, const char *reason) {
         struct update *update = job->campaign->update;
         struct device_work *work = job->device->work;
-        int64_t delay_ms = UPDATE_INSPECT_RETRY_MS, now_ms = loop_now_ms(update->options.loop);
-        if (update->n_visiting >= INSPECTIONS_MAX) {
-                delay_ms = INSPECTIONS_FULL_MS;
-        } else if (!work->inspected_ms || now_ms - work->inspected_ms >= UPDATE_INSPECT_RETRY_MS) {
+        int64_t now_ms = loop_now_ms(update->options.loop);
+        if (!may_ask(job, update->n_visiting)) {
+                job_wait(job, reason, 0, 0);
+                list_append(&update->asking, &job->ready_link);
+                return;
+        }
+        if (!work->inspected_ms || now_ms - work->inspected_ms >= UPDATE_INSPECT_RETRY_MS) {
                 work->inspected_ms = now_ms;
                 (void) visit_start(update, job->device, GW_OPERATION_INSPECT, NULL, NULL);
         }
-        job_wait(job, reason, GW_WAKE_SEEN | GW_WAKE_TIMER, delay_ms);
+        job_wait(job, reason, GW_WAKE_SEEN | GW_WAKE_TIMER, UPDATE_INSPECT_RETRY_MS);
+}
+
+/* As many as there is room for; who turns out to need no visit leaves the room to the next pass. */
+static void ask_more(struct update *update) {
+        size_t n_visiting = update->n_visiting;
+        struct job *job;
+        while ((job = LIST_FIRST(&update->asking, struct job, ready_link)) && may_ask(job, n_visiting++)) {
+                list_remove(&job->ready_link);
+                job_make_ready(job);
+        }
 }
 
 static bool device_is_free(struct job *job) {
@@ -212,6 +228,7 @@ static void pass(void *ctx) {
                 if (campaign_state_is_final(campaign->state) && campaign->n_unfinished == 0 && campaign->n_running == 0)
                         campaign_free(campaign);
         }
+        ask_more(update);
 }
 
 void schedule(struct update *update) {

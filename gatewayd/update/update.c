@@ -261,6 +261,7 @@ int update_new(const struct update_options *options, struct update **ret_update,
         list_init(&update->campaigns);
         list_init(&update->packages);
         list_init(&update->visits);
+        list_init(&update->asking);
         list_init(&update->offers);
         list_init(&update->replies);
         update->announced_seq = event_table_newest(options->store);
