@@ -16,6 +16,7 @@ int api_new(const struct api_options *options, struct api **ret_api, struct gw_e
         api->started_ms = loop_now_ms(options->loop);
         list_init(&api->calls);
         list_init(&api->subscriptions);
+        list_init(&api->scans);
         r = events_start(api);
         if (r >= 0)
                 r = door_socket_new(api, &api->socket, err);

@@ -33,6 +33,7 @@ struct api {
         struct door_socket *socket;
         struct list calls;
         struct list subscriptions;
+        struct list scans;        /* device.scan */
         struct log_limit garbage; /* lines that are no request */
         int64_t started_ms;
         int64_t durable_seq;      /* the newest event that may be told */

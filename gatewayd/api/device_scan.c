@@ -12,8 +12,8 @@
  * say when they are done and cannot be told to end earlier, so a scan outlives its call where that is dropped.
  */
 struct scan {
+        struct list link;   /* api.scans, as long as there is a call */
         struct call *call;  /* NULL: nobody waits any more */
-        struct fleet *fleet;
         struct json *heard; /* object: the members are the ids */
         struct json *drivers;
         size_t n_running;
@@ -28,15 +28,21 @@ static void scan_release(struct scan *scan) {
         free(scan);
 }
 
+/* One listener for all scans: the fleet has few places for them. */
 static void heard(void *ctx, struct gw_device *device, enum fleet_event event) {
-        struct scan *scan = ctx;
-        if (event == FLEET_EVENT_SEEN)
+        struct api *api = ctx;
+        struct scan *scan;
+        if (event != FLEET_EVENT_SEEN)
+                return;
+        LIST_FOREACH(scan, &api->scans, link)
                 (void) json_set_bool(scan->heard, device->id, true);
 }
 
 static void drop_scan(struct call *call) {
         struct scan *scan = call->work;
-        fleet_unlisten(scan->fleet, heard, scan);
+        list_remove(&scan->link);
+        if (list_is_empty(&call->api->scans))
+                fleet_unlisten(call->api->options.fleet, heard, call->api);
         scan->call = NULL;
         scan_release(scan);
 }
@@ -47,7 +53,7 @@ static int add_devices(const struct scan *scan, struct json *result) {
         int r = page_begin(&page, NULL, result, "devices");
         page.limit = COMMAND_PAGE_MAX;
         JSON_FOREACH_MEMBER(member, scan->heard) {
-                const struct gw_device *device = fleet_find(scan->fleet, member.key);
+                const struct gw_device *device = fleet_find(scan->call->api->options.fleet, member.key);
                 struct json *json = NULL;
                 if (r < 0 || !page_wants(&page))
                         break;
@@ -110,20 +116,23 @@ static void start_driver(void *ctx, const struct gw_driver *driver) {
 }
 
 static int scan_new(struct call *call, struct scan **ret_scan) {
+        struct api *api = call->api;
         struct scan *scan = calloc(1, sizeof *scan);
         int r;
         if (!scan)
                 return -ENOMEM;
-        scan->fleet = call->api->options.fleet;
         scan->heard = json_new_object();
         scan->drivers = json_new_array();
         scan->duration_ms = SCAN_DURATION_DEFAULT_MS;
         (void) json_member_int(call->params, "duration_ms", 100, 60000, &scan->duration_ms);
-        r = scan->heard && scan->drivers ? fleet_listen(scan->fleet, heard, scan) : -ENOMEM;
+        r = scan->heard && scan->drivers ? 0 : -ENOMEM;
+        if (r >= 0 && list_is_empty(&api->scans))
+                r = fleet_listen(api->options.fleet, heard, api);
         if (r < 0) {
                 scan_release(scan);
                 return r;
         }
+        list_append(&api->scans, &scan->link);
         scan->call = call;
         call->work = scan;
         call->drop = drop_scan;
