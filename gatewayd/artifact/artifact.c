@@ -20,8 +20,8 @@ struct artifact *artifacts_find(struct artifacts *artifacts, const uint8_t sha25
         struct artifact *artifact;
 
         LIST_FOREACH(artifact, &artifacts->known, node)
-                if (memcmp(artifact->row.sha256, sha256, DIGEST_SIZE) == 0)
-                        return artifact;
+        if (memcmp(artifact->row.sha256, sha256, DIGEST_SIZE) == 0)
+                return artifact;
         return NULL;
 }
 
@@ -147,7 +147,7 @@ void artifacts_free(struct artifacts *artifacts) {
         loop_defer_cancel(artifacts->stopped_deferral);
         loop_defer_cancel(artifacts->wake_deferral);
         LIST_FOREACH_SAFE(artifact, spare, &artifacts->known, node)
-                free_artifact(artifact);
+        free_artifact(artifact);
         if (artifacts->directory_fd >= 0)
                 close(artifacts->directory_fd);
         free(artifacts->directory);
@@ -297,8 +297,8 @@ void artifact_each(struct artifacts *artifacts, void (*found)(void *ctx, const s
         if (!sorted)
                 return;
         LIST_FOREACH(artifact, &artifacts->known, node)
-                if (artifact->stored || artifact->download)
-                        sorted[n++] = artifact;
+        if (artifact->stored || artifact->download)
+                sorted[n++] = artifact;
         qsort(sorted, n, sizeof *sorted, compare_use);
         for (size_t i = 0; i < n; i++) {
                 describe(sorted[i], &info);
@@ -329,5 +329,5 @@ void artifacts_statistics(const struct artifacts *artifacts, struct artifacts_st
         ret_statistics->used_bytes = artifacts_used_bytes(artifacts);
         ret_statistics->n_files = 0;
         LIST_FOREACH(artifact, &artifacts->known, node)
-                ret_statistics->n_files += artifact->row.complete;
+        ret_statistics->n_files += artifact->row.complete;
 }

@@ -27,7 +27,7 @@ struct loop;
 struct settings;
 struct store;
 
-#define ARTIFACT_DOWNLOADS_MAX 4        /* transfers at once; more requests wait their turn */
+#define ARTIFACT_DOWNLOADS_MAX 4             /* transfers at once; more requests wait their turn */
 #define ARTIFACT_CHECKPOINT_BYTES (4u << 20) /* received bytes between two syncs of a part file */
 #define ARTIFACT_RETRY_FIRST_MS 1000
 #define ARTIFACT_RETRY_MAX_MS (10 * 60 * 1000)
@@ -98,8 +98,8 @@ void artifact_fetch_cancel(struct artifact_fetch *fetch);
  * artifact-too-large, disk-full (at once: a person is waiting), disk-error.
  */
 int artifact_import(struct artifacts *artifacts, int fd,
-                    void (*done)(void *ctx, int result, const uint8_t sha256[DIGEST_SIZE], uint64_t size, const struct gw_error *err), void *ctx,
-                    struct artifact_import **ret_import);
+                    void (*done)(void *ctx, int result, const uint8_t sha256[DIGEST_SIZE], uint64_t size, const struct gw_error *err),
+                    void *ctx, struct artifact_import **ret_import);
 void artifact_import_cancel(struct artifact_import *import); /* NULL is fine */
 
 /* What live work needs is pinned, counted; the quota never takes it. A digest that is not there may be pinned. */

@@ -115,16 +115,16 @@ struct download {
         bool paused;       /* the transfer waits for room in `filling`, or for a reset */
         bool reset_wanted; /* the answer is the whole file, though a part of it was there */
 
-        bool scratch;    /* nothing that is in the part file counts */
-        bool resumed;    /* it holds bytes of more than one answer */
-        bool restarted;  /* from zero, for a doubt about them; once */
-        bool from_zero;  /* the failure in `error` calls for that */
+        bool scratch;   /* nothing that is in the part file counts */
+        bool resumed;   /* it holds bytes of more than one answer */
+        bool restarted; /* from zero, for a doubt about them; once */
+        bool from_zero; /* the failure in `error` calls for that */
         struct gw_error error;
-        int64_t retry_after_ms; /* -1 = not told */
-        unsigned n_failures;    /* since the last new byte */
-        int64_t progress_at_ms; /* time of the last new byte */
-        int64_t told_at_ms;     /* time of the last progress callback */
-        uint64_t synced;        /* received bytes at the last checkpoint */
+        int64_t retry_after_ms;  /* -1 = not told */
+        unsigned n_failures;     /* since the last new byte */
+        int64_t progress_at_ms;  /* time of the last new byte */
+        int64_t told_at_ms;      /* time of the last progress callback */
+        uint64_t synced;         /* received bytes at the last checkpoint */
         struct gw_error waiting; /* why; empty = does not wait */
 };
 
@@ -162,13 +162,14 @@ int artifacts_make_room(struct artifacts *artifacts, const struct artifact *arti
 uint64_t artifacts_used_bytes(const struct artifacts *artifacts);
 
 /* request.c */
-int download_request(struct download *download, const struct http_handler *handler, struct http_transfer **ret_transfer, struct gw_error *err);
+int download_request(struct download *download, const struct http_handler *handler, struct http_transfer **ret_transfer,
+                     struct gw_error *err);
 /* Judges the head of the answer. 0: its body is wanted; else download.error is set. */
 int download_judge(struct download *download, const struct http_response *response);
 
 /* download.c */
 int download_join(struct artifacts *artifacts, struct artifact *artifact, struct artifact_fetch *fetch);
-void download_leave(struct download *download); /* a request was taken out */
+void download_leave(struct download *download);   /* a request was taken out */
 void download_satisfy(struct download *download); /* the file came another way */
 int download_take_order(struct download *download);
 void download_set_waiting(struct download *download, const struct gw_error *why); /* NULL = it goes on */

@@ -240,7 +240,11 @@ static void test_import_ends_a_waiting_download(void **state) {
         struct import good;
 
         http_script_files[0] = (struct http_script_file){
-                .url = URL, .body = world->bytes, .size = SIZE, .statuses = { 503 }, .retry_after_ms = 3000000,
+                .url = URL,
+                .body = world->bytes,
+                .size = SIZE,
+                .statuses = { 503 },
+                .retry_after_ms = 3000000,
         };
         request_start(world->cache, &request, URL, SIZE, world->sha256);
         LOOP_UNTIL(world->cache->loop, request.n_waiting == 1);
@@ -269,7 +273,13 @@ static void test_import_beside_a_download(void **state) {
 
 static void put_row(struct world *world, bool complete, int64_t size, int64_t received, const char *etag) {
         struct artifact_row row = {
-                .size = size, .received = received, .complete = complete, .url = URL, .etag = (char *) etag, .created_ms = 1, .last_used_ms = 1,
+                .size = size,
+                .received = received,
+                .complete = complete,
+                .url = URL,
+                .etag = (char *) etag,
+                .created_ms = 1,
+                .last_used_ms = 1,
         };
 
         memcpy(row.sha256, world->sha256, DIGEST_SIZE);

@@ -81,7 +81,7 @@ bool download_has_slot(const struct download *download) {
         size_t n = 0;
 
         LIST_FOREACH(other, &artifacts->downloads, node)
-                n += other != download && (other->transfer || other->working);
+        n += other != download && (other->transfer || other->working);
         /* A rate limit is meant for all together: one after the other. */
         return n < (artifacts->settings->artifacts.rate_limit_bytes ? 1 : ARTIFACT_DOWNLOADS_MAX);
 }
@@ -228,7 +228,7 @@ static void let_go(struct list *fetches) {
         struct artifact_fetch *fetch;
 
         LIST_FOREACH(fetch, fetches, node)
-                fetch->download = NULL;
+        fetch->download = NULL;
 }
 
 void download_succeed(struct download *download) {
@@ -245,8 +245,8 @@ void download_succeed(struct download *download) {
                 struct gw_error err = { 0 };
 
                 if (fetch->size > 0 && fetch->size != size)
-                        gw_error_set(&err, "size-mismatch", "the file with this digest has %" PRIu64 " bytes, %" PRIu64 " were ordered", size,
-                                     fetch->size);
+                        gw_error_set(&err, "size-mismatch", "the file with this digest has %" PRIu64 " bytes, %" PRIu64 " were ordered",
+                                     size, fetch->size);
                 fetch_answer(fetch, gw_error_is_set(&err) ? -EBADMSG : 0, &err);
         }
         artifact->n_pins--;

@@ -206,7 +206,8 @@ static void test_credentials(void **state) {
 
         snprintf(path, sizeof path, "%s/password", cache->directory);
         write_bytes(path, "secret\n", 7);
-        assert_true(asprintf(&text, "[source here]\nprefix = https://127.0.0.1:%d/\nuser = pi\npassword_file = %s\n", server.port, path) > 0);
+        assert_true(asprintf(&text, "[source here]\nprefix = https://127.0.0.1:%d/\nuser = pi\npassword_file = %s\n", server.port, path) >
+                    0);
         configure(cache, text);
         fetch(cache, "/secret", &request);
         assert_good(cache, &request);

@@ -23,12 +23,12 @@ struct http_script_file {
         int statuses[4];        /* of the next answers; 0 = as a good server */
         size_t cut_after[4];    /* of the next answers: so many bytes, then the connection breaks; 0 = not */
         bool without_length;
-        bool without_ranges;    /* always the whole file, 200 */
-        bool ignores_if_range;  /* a part, though the etag differs */
-        bool wrong_range;       /* another part than was asked for */
-        bool corrupt_parts;     /* answers to ranges hold other bytes */
-        bool corrupt;           /* all answers do */
-        bool hangs;             /* sends nothing until it is canceled */
+        bool without_ranges;   /* always the whole file, 200 */
+        bool ignores_if_range; /* a part, though the etag differs */
+        bool wrong_range;      /* another part than was asked for */
+        bool corrupt_parts;    /* answers to ranges hold other bytes */
+        bool corrupt;          /* all answers do */
+        bool hangs;            /* sends nothing until it is canceled */
 
         /* what happened */
         unsigned n_requests;

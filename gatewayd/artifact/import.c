@@ -140,8 +140,8 @@ static void look_done(void *ctx, int result) {
 }
 
 int artifact_import(struct artifacts *artifacts, int fd,
-                    void (*done)(void *ctx, int result, const uint8_t sha256[DIGEST_SIZE], uint64_t size, const struct gw_error *err), void *ctx,
-                    struct artifact_import **ret_import) {
+                    void (*done)(void *ctx, int result, const uint8_t sha256[DIGEST_SIZE], uint64_t size, const struct gw_error *err),
+                    void *ctx, struct artifact_import **ret_import) {
         struct artifact_import *import;
         int r;
 
@@ -178,5 +178,5 @@ void import_cancel_all(struct artifacts *artifacts) {
         struct artifact_import *import;
 
         LIST_FOREACH(import, &artifacts->imports, node)
-                artifact_import_cancel(import);
+        artifact_import_cancel(import);
 }

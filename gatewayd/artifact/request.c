@@ -14,8 +14,8 @@
 #include "config/settings.h"
 
 /* Not public, but not this machine either. */
-static const char *const private_ranges[] = { "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10",
-                                              "169.254.0.0/16", "fc00::/7", "fe80::/10" };
+static const char *const private_ranges[] = { "10.0.0.0/8",     "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10",
+                                              "169.254.0.0/16", "fc00::/7",      "fe80::/10" };
 static const char *const loopback_ranges[] = { "127.0.0.0/8", "::1/128" };
 
 #define EXTRA_RANGES_MAX (ARRAY_SIZE(private_ranges) + ARRAY_SIZE(loopback_ranges))
@@ -218,8 +218,8 @@ static int learn_size(struct download *download, const struct http_response *res
         if (response->content_length < 0)
                 return 0;
         if ((uint64_t) response->content_length > settings->artifacts.max_size_bytes) {
-                gw_error_set(&download->error, "artifact-too-large", "%" PRId64 " bytes; max_size allows %" PRIu64, response->content_length,
-                             settings->artifacts.max_size_bytes);
+                gw_error_set(&download->error, "artifact-too-large", "%" PRId64 " bytes; max_size allows %" PRIu64,
+                             response->content_length, settings->artifacts.max_size_bytes);
                 return -EFBIG;
         }
         download->size = (uint64_t) response->content_length;

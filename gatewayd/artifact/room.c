@@ -23,7 +23,8 @@ static uint64_t taken_bytes(const struct artifact *artifact) {
                 return (uint64_t) artifact->row.size;
         if (!download)
                 return (uint64_t) artifact->row.received;
-        if (download->state == DOWNLOAD_STATE_START || download->state == DOWNLOAD_STATE_QUEUED || download->state == DOWNLOAD_STATE_WAITING)
+        if (download->state == DOWNLOAD_STATE_START || download->state == DOWNLOAD_STATE_QUEUED ||
+            download->state == DOWNLOAD_STATE_WAITING)
                 return download->received;
         return MAX(download->size, download->received);
 }
@@ -33,7 +34,7 @@ uint64_t artifacts_used_bytes(const struct artifacts *artifacts) {
         uint64_t used = artifacts->importing_bytes;
 
         LIST_FOREACH(artifact, &artifacts->known, node)
-                used += taken_bytes(artifact);
+        used += taken_bytes(artifact);
         return used;
 }
 
@@ -66,8 +67,8 @@ static struct artifact *find_oldest(struct artifacts *artifacts) {
         struct artifact *artifact, *oldest = NULL;
 
         LIST_FOREACH(artifact, &artifacts->known, node)
-                if (may_go(artifact) && (!oldest || artifact->row.last_used_ms < oldest->row.last_used_ms))
-                        oldest = artifact;
+        if (may_go(artifact) && (!oldest || artifact->row.last_used_ms < oldest->row.last_used_ms))
+                oldest = artifact;
         return oldest;
 }
 
@@ -76,8 +77,8 @@ static uint64_t evictable_bytes(const struct artifacts *artifacts) {
         uint64_t bytes = 0;
 
         LIST_FOREACH(artifact, &artifacts->known, node)
-                if (may_go(artifact))
-                        bytes += taken_bytes(artifact);
+        if (may_go(artifact))
+                bytes += taken_bytes(artifact);
         return bytes;
 }
 

@@ -9,11 +9,11 @@
 #include "store/query.h"
 #include "store/store_internal.h"
 
-#define ENCODING_MAX 65536 /* bytes of one row's encoding */
+#define ENCODING_MAX 65536        /* bytes of one row's encoding */
 #define ANCHOR_KEY "audit_anchor" /* "<seq> <digest>" of the last row that was cut */
 
-#define COLUMNS                                                                                                                    \
-        "seq, time_ms, credible, door, principal, command, document_digest, device, hash_before, version_before, hash_after,"      \
+#define COLUMNS                                                                                                                            \
+        "seq, time_ms, credible, door, principal, command, document_digest, device, hash_before, version_before, hash_after,"              \
         " version_after, result, previous, digest"
 
 static const char append_sql[] = "INSERT INTO audit (" COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
@@ -22,9 +22,8 @@ static const char newest_sql[] = "SELECT digest FROM audit ORDER BY seq DESC LIM
 static const char sequence_sql[] = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'audit'";
 static const char cut_sql[] = "DELETE FROM audit WHERE seq <= ?";
 /* The last row that may go, or one that went before: too old and all before it, too, or too many behind it. */
-static const char cut_point_sql[] =
-        "SELECT min(max(coalesce((SELECT min(seq) - 1 FROM audit WHERE time_ms >= ?1), ?2), ?2 - ?3), ?2 - 1,"
-        " (SELECT min(seq) FROM audit) - 1 + ?4)";
+static const char cut_point_sql[] = "SELECT min(max(coalesce((SELECT min(seq) - 1 FROM audit WHERE time_ms >= ?1), ?2), ?2 - ?3), ?2 - 1,"
+                                    " (SELECT min(seq) FROM audit) - 1 + ?4)";
 
 void audit_row_clear(struct audit_row *row) {
         free(row->door);
@@ -216,8 +215,7 @@ int audit_table_newest(struct store *store, int64_t *ret_seq, uint8_t ret_digest
 
 /* ---- verification */
 
-__attribute__((format(printf, 3, 4)))
-static void found_bad(struct audit_verification *verification, int64_t seq, const char *format, ...) {
+__attribute__((format(printf, 3, 4))) static void found_bad(struct audit_verification *verification, int64_t seq, const char *format, ...) {
         va_list arguments;
 
         verification->finished = true;

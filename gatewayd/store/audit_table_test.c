@@ -83,7 +83,8 @@ static const struct {
         { "DELETE FROM audit WHERE seq = 1", 1 },
         { "DELETE FROM audit WHERE seq > 8", 9 },
         { "DELETE FROM audit", 1 },
-        { "UPDATE audit SET seq = 1000 WHERE seq = 3; UPDATE audit SET seq = 3 WHERE seq = 4; UPDATE audit SET seq = 4 WHERE seq = 1000", 3 },
+        { "UPDATE audit SET seq = 1000 WHERE seq = 3; UPDATE audit SET seq = 3 WHERE seq = 4; UPDATE audit SET seq = 4 WHERE seq = 1000",
+          3 },
         { "INSERT INTO audit SELECT 11, time_ms, credible, door, principal, command, document_digest, device, hash_before,"
           " version_before, hash_after, version_after, result, previous, digest FROM audit WHERE seq = 10",
           11 },
@@ -201,9 +202,8 @@ static void test_a_row_without_end_is_refused(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                TEST(test_an_untouched_chain_is_good),  TEST(test_tampering_is_found),
-                TEST(test_cut_by_age_keeps_the_anchor), TEST(test_cut_by_number_in_slices),
-                TEST(test_every_column_comes_back),     TEST(test_a_row_without_end_is_refused),
+                TEST(test_an_untouched_chain_is_good), TEST(test_tampering_is_found),      TEST(test_cut_by_age_keeps_the_anchor),
+                TEST(test_cut_by_number_in_slices),    TEST(test_every_column_comes_back), TEST(test_a_row_without_end_is_refused),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,8 +19,8 @@
 #define SYNCS_MAX 12
 #define BYTES_MAX 65536
 #define SHA256_HEX "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-#define IMAGES                                                                                                                     \
-        "[{\"image\":0,\"slot\":0,\"hash\":\"" SHA256_HEX "\",\"version\":\"1.3.0\",\"flags\":[\"active\",\"confirmed\"]},"        \
+#define IMAGES                                                                                                                             \
+        "[{\"image\":0,\"slot\":0,\"hash\":\"" SHA256_HEX "\",\"version\":\"1.3.0\",\"flags\":[\"active\",\"confirmed\"]},"                \
         "{\"image\":0,\"slot\":1,\"hash\":\"" SHA256_HEX "\",\"version\":\"1.4.0\",\"flags\":[\"pending\"]}]"
 
 static const char *const steps[] = { "upload", "test", "reset", "return", "verify", "trial", "confirm" };
@@ -45,7 +45,8 @@ static void event(struct store *store, const char *type, const char *device) {
                 .campaign = "sensors-1.4.0",
                 .revision = 1,
                 .device = (char *) device,
-                .body = "{\"state\":\"in_progress\",\"step\":\"upload\",\"attempt\":1,\"result\":\"updated\",\"proof\":\"hash-active-confirmed\"}",
+                .body = "{\"state\":\"in_progress\",\"step\":\"upload\",\"attempt\":1,\"result\":\"updated\",\"proof\":\"hash-active-"
+                        "confirmed\"}",
         };
 
         assert_int_equal(event_table_append(store, &row), 0);
@@ -73,8 +74,15 @@ static void finish(struct store *store, int64_t job_id, const char *device) {
                 .result = "updated",
         };
         struct device_row row = {
-                .id = (char *) device, .adopted = true, .name = "a device", .model_adopted = "acme,sensor-r2", .labels = "[\"sensor\"]",
-                .images = IMAGES, .version = "1.4.0", .last_job_id = job_id, .last_result = "updated",
+                .id = (char *) device,
+                .adopted = true,
+                .name = "a device",
+                .model_adopted = "acme,sensor-r2",
+                .labels = "[\"sensor\"]",
+                .images = IMAGES,
+                .version = "1.4.0",
+                .last_job_id = job_id,
+                .last_result = "updated",
         };
 
         assert_int_equal(job_table_finish(store, job_id, &end), 0);
@@ -85,8 +93,13 @@ static void finish(struct store *store, int64_t job_id, const char *device) {
 
 static void update_one(struct fixture *fixture, int64_t campaign_id, const char *device) {
         struct job_row job = {
-                .campaign_id = campaign_id, .device = (char *) device, .has_artifact = true, .state = "queued", .wanted = IMAGES,
-                .version_before = "1.3.0", .hash_before = SHA256_HEX,
+                .campaign_id = campaign_id,
+                .device = (char *) device,
+                .has_artifact = true,
+                .state = "queued",
+                .wanted = IMAGES,
+                .version_before = "1.3.0",
+                .hash_before = SHA256_HEX,
         };
         uint8_t blob[160] = { 1 };
 

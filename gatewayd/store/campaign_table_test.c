@@ -166,9 +166,12 @@ static void test_prune_keeps_unfinished_and_newest(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                TEST(test_every_column_comes_back), TEST(test_id_and_revision_are_unique),
-                TEST(test_find),                    TEST(test_each),
-                TEST(test_nested_walks),            TEST(test_delete_takes_jobs_steps_and_targets),
+                TEST(test_every_column_comes_back),
+                TEST(test_id_and_revision_are_unique),
+                TEST(test_find),
+                TEST(test_each),
+                TEST(test_nested_walks),
+                TEST(test_delete_takes_jobs_steps_and_targets),
                 TEST(test_prune_keeps_unfinished_and_newest),
         };
 

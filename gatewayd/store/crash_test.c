@@ -99,7 +99,7 @@ static int64_t run_and_kill(const char *path, int64_t last, long delay_us) {
                 run_child(path, last, fds[1]);
         close(fds[1]);
         assert_int_equal(poll(&(struct pollfd){ .fd = fds[0], .events = POLLIN }, 1, 30000), 1); /* it writes */
-        nanosleep(&delay, NULL);                                                                  /* the moment is the point here */
+        nanosleep(&delay, NULL);                                                                 /* the moment is the point here */
         assert_int_equal(kill(pid, SIGKILL), 0);
         assert_int_equal(waitpid(pid, &status, 0), pid);
         assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
@@ -149,7 +149,7 @@ static void test_killed_at_any_moment(void **state) {
                 first_unreported += present - reported;
                 fixture_close(fixture);
         }
-        assert_true(present > N_KILLS); /* it did write */
+        assert_true(present > N_KILLS);           /* it did write */
         assert_true(first_unreported <= N_KILLS); /* one turn is under way at a time */
 }
 

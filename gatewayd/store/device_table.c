@@ -3,8 +3,8 @@
 
 #include "store/query.h"
 
-#define COLUMNS                                                                                                                    \
-        "id, adopted, name, model_adopted, model_stated, labels, address_adopted, address_seen, version, images, attributes,"      \
+#define COLUMNS                                                                                                                            \
+        "id, adopted, name, model_adopted, model_stated, labels, address_adopted, address_seen, version, images, attributes,"              \
         " rssi_dbm, battery_percent, first_seen_ms, last_seen_ms, last_job_id, last_result, last_error, last_result_ms"
 
 static const char put_sql[] =

@@ -18,9 +18,9 @@ struct device_row {
         char *address_adopted;
         char *address_seen;
         char *version;
-        char *images;     /* JSON array */
-        char *attributes; /* JSON object */
-        int64_t rssi_dbm; /* GW_RSSI_UNKNOWN */
+        char *images;            /* JSON array */
+        char *attributes;        /* JSON object */
+        int64_t rssi_dbm;        /* GW_RSSI_UNKNOWN */
         int64_t battery_percent; /* GW_BATTERY_UNKNOWN */
         int64_t first_seen_ms;
         int64_t last_seen_ms;

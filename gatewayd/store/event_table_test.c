@@ -39,7 +39,9 @@ static int check_columns(void *ctx, struct event_row *row) {
 
 static void test_every_column_comes_back(void **state) {
         struct fixture *fixture = *state;
-        struct event_row row = { .time_ms = 5, .credible = true, .type = "result", .campaign = "a", .revision = 7, .device = "udp:one", .body = "{\"x\":1}" };
+        struct event_row row = {
+                .time_ms = 5, .credible = true, .type = "result", .campaign = "a", .revision = 7, .device = "udp:one", .body = "{\"x\":1}"
+        };
 
         assert_int_equal(event_table_oldest(fixture->store), 0);
         assert_int_equal(event_table_newest(fixture->store), 0);

@@ -3,9 +3,9 @@
 
 #include "store/query.h"
 
-#define COLUMNS                                                                                                                    \
-        "job_id, campaign_id, device, artifact, state, reason, step, attempt, committed, stopped, blob, wanted, result, proof,"    \
-        " error_name, error_text, notes, queued_ms, started_ms, finished_ms, not_before_ms, version_before, version_after,"        \
+#define COLUMNS                                                                                                                            \
+        "job_id, campaign_id, device, artifact, state, reason, step, attempt, committed, stopped, blob, wanted, result, proof,"            \
+        " error_name, error_text, notes, queued_ms, started_ms, finished_ms, not_before_ms, version_before, version_after,"                \
         " hash_before, hash_after"
 
 static const char insert_sql[] =
@@ -20,9 +20,8 @@ static const char update_sql[] =
 static const char enter_step_sql[] =
         "UPDATE job SET state = 'in_progress', reason = NULL, step = ?1, attempt = ?2, stopped = 0, blob = ?3, not_before_ms = 0,"
         " started_ms = iif(started_ms = 0, ?4, started_ms) WHERE job_id = ?5";
-static const char insert_step_sql[] =
-        "INSERT INTO step (job_id, n, name, attempt, entered_ms)"
-        " SELECT ?1, coalesce(max(n), 0) + 1, ?2, ?3, ?4 FROM step WHERE job_id = ?1 RETURNING n";
+static const char insert_step_sql[] = "INSERT INTO step (job_id, n, name, attempt, entered_ms)"
+                                      " SELECT ?1, coalesce(max(n), 0) + 1, ?2, ?3, ?4 FROM step WHERE job_id = ?1 RETURNING n";
 static const char trim_steps_sql[] = "DELETE FROM step WHERE job_id = ? AND n <= ?";
 static const char set_blob_sql[] = "UPDATE job SET blob = ? WHERE job_id = ?";
 static const char set_committed_sql[] = "UPDATE job SET committed = 1 WHERE job_id = ?";
@@ -47,9 +46,9 @@ static const char each_target_sql[] =
 static const char clear_targets_sql[] = "DELETE FROM target WHERE job_id = ?";
 
 void job_row_clear(struct job_row *row) {
-        char *const texts[] = { row->device,     row->state,      row->reason, row->step,           row->wanted,        row->result,     row->proof,
-                                row->error_name, row->error_text, row->notes,  row->version_before, row->version_after, row->hash_before,
-                                row->hash_after };
+        char *const texts[] = { row->device,         row->state,         row->reason,      row->step,       row->wanted,
+                                row->result,         row->proof,         row->error_name,  row->error_text, row->notes,
+                                row->version_before, row->version_after, row->hash_before, row->hash_after };
 
         for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
                 free(texts[i]);

@@ -267,8 +267,8 @@ static int append_target(void *ctx, struct target_row *row) {
         char *text = ctx;
         size_t n = strlen(text);
 
-        snprintf(text + n, 128 - n, "%s:%s:%s:%s:%s:%s ", row->key, row->state, row->result ? row->result : "-", row->proof ? row->proof : "-",
-                 row->error_name ? row->error_name : "-", row->error_text ? row->error_text : "-");
+        snprintf(text + n, 128 - n, "%s:%s:%s:%s:%s:%s ", row->key, row->state, row->result ? row->result : "-",
+                 row->proof ? row->proof : "-", row->error_name ? row->error_name : "-", row->error_text ? row->error_text : "-");
         return 0;
 }
 

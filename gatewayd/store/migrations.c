@@ -45,12 +45,11 @@ static const char version_1[] =
         " version_after TEXT, result TEXT, previous BLOB NOT NULL, digest BLOB NOT NULL);";
 
 /* The time of a device's last result, and the way from a device to its jobs and to the jobs that still run. */
-static const char version_2[] =
-        "ALTER TABLE device ADD COLUMN last_result_ms INTEGER NOT NULL DEFAULT 0;"
-        "UPDATE device SET last_result_ms = coalesce("
-        " (SELECT finished_ms FROM job WHERE job.job_id = device.last_job_id), 0) WHERE last_result IS NOT NULL;"
-        "CREATE INDEX job_of_device ON job (device);"
-        "CREATE INDEX job_unfinished ON job (job_id) WHERE finished_ms = 0;";
+static const char version_2[] = "ALTER TABLE device ADD COLUMN last_result_ms INTEGER NOT NULL DEFAULT 0;"
+                                "UPDATE device SET last_result_ms = coalesce("
+                                " (SELECT finished_ms FROM job WHERE job.job_id = device.last_job_id), 0) WHERE last_result IS NOT NULL;"
+                                "CREATE INDEX job_of_device ON job (device);"
+                                "CREATE INDEX job_unfinished ON job (job_id) WHERE finished_ms = 0;";
 
 const char *const store_migrations[] = { version_1, version_2 };
 const size_t n_store_migrations = ARRAY_SIZE(store_migrations);

@@ -36,7 +36,7 @@ void query_begin(struct query *query, struct store *store, const char *sql);
 void query_begin_write(struct query *query, struct store *store, const char *sql);
 
 void query_bind_int(struct query *query, int64_t value);
-void query_bind_text(struct query *query, const char *text); /* NULL = NULL */
+void query_bind_text(struct query *query, const char *text);              /* NULL = NULL */
 void query_bind_blob(struct query *query, const void *data, size_t size); /* NULL data = NULL */
 
 /* A write without result: 0, or the errors of store.h. */

@@ -182,7 +182,8 @@ static int check_schema(struct store *store, size_t *ret_version, struct gw_erro
         }
         if (version < 0 || (uint64_t) version > n_store_migrations) {
                 gw_error_set(err, "store-newer",
-                             "%s has schema %" PRId64 ", this gatewayd knows up to %zu; install the newer gatewayd again, or move the file away",
+                             "%s has schema %" PRId64
+                             ", this gatewayd knows up to %zu; install the newer gatewayd again, or move the file away",
                              store->path, version, n_store_migrations);
                 return -EPROTONOSUPPORT;
         }
@@ -292,8 +293,8 @@ static int load_tables(struct store *store, int64_t now_wall_ms, struct gw_error
         if (r >= 0)
                 r = audit_table_load(store);
         if (r < 0)
-                gw_error_set(err, r == -EUCLEAN || r == -EINVAL ? "store-corrupt" : "store-failed", "%s: reading it: %s",
-                             store->path, strerror(-r));
+                gw_error_set(err, r == -EUCLEAN || r == -EINVAL ? "store-corrupt" : "store-failed", "%s: reading it: %s", store->path,
+                             strerror(-r));
         return r;
 }
 

@@ -90,12 +90,12 @@ int store_meta_set(struct store *store, const char *key, const char *value);
 
 struct store_statistics {
         uint64_t n_commits;
-        uint64_t n_syncs;            /* fdatasync of the log by store_sync() and store_flush() */
+        uint64_t n_syncs; /* fdatasync of the log by store_sync() and store_flush() */
         uint64_t n_checkpoints;
-        uint64_t log_bytes;          /* appended to the write-ahead log */
-        uint64_t checkpoint_bytes;   /* copied from it into the database */
-        uint64_t n_log_restarts;     /* header syncs on the loop thread */
-        uint64_t log_size_bytes;     /* frames in the log now */
+        uint64_t log_bytes;        /* appended to the write-ahead log */
+        uint64_t checkpoint_bytes; /* copied from it into the database */
+        uint64_t n_log_restarts;   /* header syncs on the loop thread */
+        uint64_t log_size_bytes;   /* frames in the log now */
 };
 
 void store_statistics(const struct store *store, struct store_statistics *ret_statistics);

@@ -18,9 +18,9 @@
 #define STORE_PAGE_SIZE 1024
 #define STORE_FRAME_SIZE (STORE_PAGE_SIZE + 24) /* of the write-ahead log */
 #define STORE_LOG_HEADER_SIZE 32
-#define STORE_CHECKPOINT_FRAMES 2048 /* so much in the log starts a checkpoint */
+#define STORE_CHECKPOINT_FRAMES 2048     /* so much in the log starts a checkpoint */
 #define STORE_CHECKPOINT_LAST_FRAMES 256 /* so many may be copied on the loop when the log is twice as long */
-#define STORE_BUSY_TIMEOUT_MS 2000   /* only a foreign process (a person with sqlite3) can hold the write lock */
+#define STORE_BUSY_TIMEOUT_MS 2000       /* only a foreign process (a person with sqlite3) can hold the write lock */
 #define STORE_STATEMENTS_MAX 96
 #define STORE_NOTE_TIME_MS (10 * 60 * 1000)
 
@@ -64,8 +64,8 @@ struct store_batch {
 struct store_checkpoint {
         struct store *store; /* NULL: gone */
         char *path;
-        int result; /* of SQLite */
-        int n_copied;            /* frames, in all */
+        int result;   /* of SQLite */
+        int n_copied; /* frames, in all */
         uint64_t written_bytes;
 };
 
@@ -82,9 +82,9 @@ struct store {
         size_t n_statements;
 
         bool in_transaction;
-        uint64_t n_commits, n_synced; /* commits so far, commits known to be on the disk */
-        struct list waits;            /* of this turn, or for the next batch */
-        struct store_batch *batch;    /* running */
+        uint64_t n_commits, n_synced;        /* commits so far, commits known to be on the disk */
+        struct list waits;                   /* of this turn, or for the next batch */
+        struct store_batch *batch;           /* running */
         struct store_checkpoint *checkpoint; /* running */
         int log_frames;
         int checkpointed_frames; /* of this generation of the log, already copied */

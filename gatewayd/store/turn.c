@@ -71,8 +71,7 @@ void store_fail(struct store *store, int error, const char *what) {
         if (store->failure < 0)
                 return;
         store->failure = error;
-        gw_error_set(&store->failure_error, "store-failed", "%s: %s (%s)", store->path, what,
-                     strerror(-error));
+        gw_error_set(&store->failure_error, "store-failed", "%s: %s (%s)", store->path, what, strerror(-error));
         if (!sqlite3_get_autocommit(store->db))
                 sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
         store->in_transaction = false;
