@@ -2,8 +2,11 @@
 #include "loop/http.h"
 
 #include <errno.h>
+#include <dlfcn.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <netinet/in.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -96,6 +99,21 @@ static const char *url_of(const char *server, const char *path) {
 
         snprintf(url, sizeof urls[0], "https://%s:%d%s", strcmp(server, "second") == 0 ? "127.0.0.2" : "127.0.0.1", port_of(server), path);
         return url;
+}
+
+/* Of a name service that does not answer: stands before the C library's for curl, too. */
+static struct { sem_t begun, gate, ended; } lookup;
+
+__attribute__((visibility("default"))) int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
+                                                       struct addrinfo **result) {
+        int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **) = dlsym(RTLD_NEXT, "getaddrinfo");
+
+        if (!node || strcmp(node, "slow.example") != 0)
+                return real(node, service, hints, result);
+        sem_post(&lookup.begun);
+        sem_wait(&lookup.gate);
+        sem_post(&lookup.ended);
+        return EAI_AGAIN;
 }
 
 struct fixture {
@@ -655,6 +673,27 @@ static void test_a_rate_limit(void **state) {
         assert_failed(fixture, "download-timeout");
 }
 
+static void test_a_name_service_that_hangs_holds_nobody_up(void **state) {
+        struct fixture *fixture = *state;
+
+        start(fixture, "https://slow.example/", PLAIN);
+        LOOP_UNTIL(fixture->loop, sem_trywait(&lookup.begun) == 0);
+        http_cancel(fixture->transfer);
+        LOOP_UNTIL(fixture->loop, fixture->done);
+        assert_int_equal(fixture->result, -ECANCELED);
+        fetch(fixture, "https://slow.example/", (struct http_request){.connect_timeout_ms = 50});
+        assert_failed(fixture, "network-unreachable");
+        http_free(TAKE_PTR(fixture->http));
+        /* Both still hang. */
+        alarm(TEST_WATCHDOG_S);
+        sem_wait(&lookup.begun);
+        sem_post(&lookup.gate);
+        sem_post(&lookup.gate);
+        sem_wait(&lookup.ended);
+        sem_wait(&lookup.ended);
+        alarm(0);
+}
+
 /* ---- heads, without a server */
 
 static struct http_response head_of(struct http_head *head, const char *const *lines) {
@@ -737,9 +776,13 @@ int main(void) {
                 TEST(test_what_it_needed_is_given_back_after_a_while),
                 TEST(test_done_may_end_everything),
                 TEST(test_a_rate_limit),
+                TEST(test_a_name_service_that_hangs_holds_nobody_up),
                 cmocka_unit_test(test_heads),
                 cmocka_unit_test(test_origins),
         };
 
+        sem_init(&lookup.begun, 0, 0);
+        sem_init(&lookup.gate, 0, 0);
+        sem_init(&lookup.ended, 0, 0);
         return cmocka_run_group_tests(tests, farm_start, farm_stop);
 }

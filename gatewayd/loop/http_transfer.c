@@ -466,6 +466,8 @@ static void set_transport(CURL *easy, const struct http_request *request) {
         int64_t connect_ms = request->connect_timeout_ms ? request->connect_timeout_ms : HTTP_CONNECT_TIMEOUT_DEFAULT_MS;
 
         curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+        /* Cancelling or timing out in the middle of a lookup would join its thread, which hangs as long as the name service does. */
+        curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
         curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "https");
         curl_easy_setopt(easy, CURLOPT_PROXY, "");
         curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
