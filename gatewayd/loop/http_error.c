@@ -30,42 +30,42 @@ struct error_name {
 
 static const struct error_name verify_names[] = {
         /* The chain was not complained about, so it is curl's own comparison of the name that failed. */
-        {VERIFY_OK, "peer-certificate-wrong-host", EACCES},
-        {VERIFY_UNSPECIFIED, "peer-certificate-wrong-host", EACCES},
-        {VERIFY_HOSTNAME_MISMATCH, "peer-certificate-wrong-host", EACCES},
-        {VERIFY_IP_MISMATCH, "peer-certificate-wrong-host", EACCES},
-        {VERIFY_EXPIRED, "peer-certificate-expired", EACCES},
-        {VERIFY_NOT_YET_VALID, "peer-certificate-not-yet-valid", EACCES},
-        {VERIFY_REVOKED, "peer-certificate-revoked", EACCES},
-        {VERIFY_UNABLE_TO_GET_ISSUER, "peer-certificate-untrusted", EACCES},
-        {VERIFY_SELF_SIGNED, "peer-certificate-untrusted", EACCES},
-        {VERIFY_SELF_SIGNED_IN_CHAIN, "peer-certificate-untrusted", EACCES},
-        {VERIFY_UNABLE_TO_GET_ISSUER_LOCALLY, "peer-certificate-untrusted", EACCES},
-        {VERIFY_UNABLE_TO_VERIFY_LEAF, "peer-certificate-untrusted", EACCES},
-        {VERIFY_UNTRUSTED, "peer-certificate-untrusted", EACCES},
+        { VERIFY_OK, "peer-certificate-wrong-host", EACCES },
+        { VERIFY_UNSPECIFIED, "peer-certificate-wrong-host", EACCES },
+        { VERIFY_HOSTNAME_MISMATCH, "peer-certificate-wrong-host", EACCES },
+        { VERIFY_IP_MISMATCH, "peer-certificate-wrong-host", EACCES },
+        { VERIFY_EXPIRED, "peer-certificate-expired", EACCES },
+        { VERIFY_NOT_YET_VALID, "peer-certificate-not-yet-valid", EACCES },
+        { VERIFY_REVOKED, "peer-certificate-revoked", EACCES },
+        { VERIFY_UNABLE_TO_GET_ISSUER, "peer-certificate-untrusted", EACCES },
+        { VERIFY_SELF_SIGNED, "peer-certificate-untrusted", EACCES },
+        { VERIFY_SELF_SIGNED_IN_CHAIN, "peer-certificate-untrusted", EACCES },
+        { VERIFY_UNABLE_TO_GET_ISSUER_LOCALLY, "peer-certificate-untrusted", EACCES },
+        { VERIFY_UNABLE_TO_VERIFY_LEAF, "peer-certificate-untrusted", EACCES },
+        { VERIFY_UNTRUSTED, "peer-certificate-untrusted", EACCES },
 };
 
 static const struct error_name curl_names[] = {
-        {CURLE_URL_MALFORMAT, "url-invalid", EINVAL},
-        {CURLE_UNSUPPORTED_PROTOCOL, "protocol-error", EPROTO}, /* HTTP/0.9: the URL itself was checked before */
-        {CURLE_COULDNT_RESOLVE_HOST, "host-unresolvable", EHOSTUNREACH},
-        {CURLE_COULDNT_CONNECT, "network-unreachable", ENETUNREACH},
-        {CURLE_OPERATION_TIMEDOUT, "download-timeout", ETIMEDOUT},
-        {CURLE_PARTIAL_FILE, "download-interrupted", ECONNRESET},
-        {CURLE_RECV_ERROR, "download-interrupted", ECONNRESET},
-        {CURLE_SEND_ERROR, "download-interrupted", ECONNRESET},
-        {CURLE_GOT_NOTHING, "download-interrupted", ECONNRESET},
-        {CURLE_WEIRD_SERVER_REPLY, "protocol-error", EPROTO},
-        {CURLE_HTTP_RETURNED_ERROR, "protocol-error", EPROTO},
-        {CURLE_SSL_CONNECT_ERROR, "tls-handshake-failed", EPROTO},
-        {CURLE_SSL_CIPHER, "tls-handshake-failed", EPROTO},
-        {CURLE_SSL_CERTPROBLEM, "credentials-unreadable", EACCES},
-        {CURLE_SSL_CACERT_BADFILE, "ca-unreadable", EACCES},
-        {CURLE_OUT_OF_MEMORY, "out-of-memory", ENOMEM},
+        { CURLE_URL_MALFORMAT, "url-invalid", EINVAL },
+        { CURLE_UNSUPPORTED_PROTOCOL, "protocol-error", EPROTO }, /* HTTP/0.9: the URL itself was checked before */
+        { CURLE_COULDNT_RESOLVE_HOST, "host-unresolvable", EHOSTUNREACH },
+        { CURLE_COULDNT_CONNECT, "network-unreachable", ENETUNREACH },
+        { CURLE_OPERATION_TIMEDOUT, "download-timeout", ETIMEDOUT },
+        { CURLE_PARTIAL_FILE, "download-interrupted", ECONNRESET },
+        { CURLE_RECV_ERROR, "download-interrupted", ECONNRESET },
+        { CURLE_SEND_ERROR, "download-interrupted", ECONNRESET },
+        { CURLE_GOT_NOTHING, "download-interrupted", ECONNRESET },
+        { CURLE_WEIRD_SERVER_REPLY, "protocol-error", EPROTO },
+        { CURLE_HTTP_RETURNED_ERROR, "protocol-error", EPROTO },
+        { CURLE_SSL_CONNECT_ERROR, "tls-handshake-failed", EPROTO },
+        { CURLE_SSL_CIPHER, "tls-handshake-failed", EPROTO },
+        { CURLE_SSL_CERTPROBLEM, "credentials-unreadable", EACCES },
+        { CURLE_SSL_CACERT_BADFILE, "ca-unreadable", EACCES },
+        { CURLE_OUT_OF_MEMORY, "out-of-memory", ENOMEM },
 };
 
-static const struct error_name fallback = {CURLE_OK, "download-interrupted", ECONNRESET};
-static const struct error_name certificate_invalid = {-1, "peer-certificate-invalid", EACCES};
+static const struct error_name fallback = { CURLE_OK, "download-interrupted", ECONNRESET };
+static const struct error_name certificate_invalid = { -1, "peer-certificate-invalid", EACCES };
 
 static const struct error_name *find(const struct error_name *names, size_t n_names, long code, const struct error_name *otherwise) {
         for (size_t i = 0; i < n_names; i++)
@@ -76,8 +76,8 @@ static const struct error_name *find(const struct error_name *names, size_t n_na
 
 /* With TLS 1.3 the server looks at our certificate after the handshake: its refusal comes with the first read. RFC 8446, 6.2. */
 static bool is_refusal_of_our_certificate(CURLcode code, const char *text) {
-        static const char *const alerts[] = {"alert certificate required", "alert bad certificate", "alert unknown ca",
-                                             "alert certificate expired", "alert certificate unknown"};
+        static const char *const alerts[] = { "alert certificate required", "alert bad certificate", "alert unknown ca",
+                                              "alert certificate expired", "alert certificate unknown" };
 
         if (code != CURLE_SSL_CONNECT_ERROR && code != CURLE_RECV_ERROR && code != CURLE_SEND_ERROR)
                 return false;
@@ -88,9 +88,9 @@ static bool is_refusal_of_our_certificate(CURLcode code, const char *text) {
 }
 
 static const struct error_name *name_error(CURL *easy, CURLcode code, bool has_begun, const char *text) {
-        static const struct error_name refused = {0, "connection-refused", ECONNREFUSED},
-                                       unreachable = {0, "network-unreachable", ETIMEDOUT},
-                                       our_certificate = {0, "client-certificate-refused", EACCES};
+        static const struct error_name refused = { 0, "connection-refused", ECONNREFUSED },
+                                       unreachable = { 0, "network-unreachable", ETIMEDOUT },
+                                       our_certificate = { 0, "client-certificate-refused", EACCES };
         long detail = 0;
 
         if (code == CURLE_PEER_FAILED_VERIFICATION) {

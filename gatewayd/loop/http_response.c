@@ -18,14 +18,14 @@ static void keep_header(struct http_head *head, const char *name, size_t name_si
                 char *value;
                 size_t size;
         } kept[] = {
-                {"etag", head->etag, sizeof head->etag},
-                {"last-modified", head->last_modified, sizeof head->last_modified},
-                {"content-type", head->content_type, sizeof head->content_type},
-                {"content-range", head->content_range, sizeof head->content_range},
-                {"content-length", head->content_length, sizeof head->content_length},
-                {"retry-after", head->retry_after, sizeof head->retry_after},
-                {"date", head->date, sizeof head->date},
-                {"location", head->location, sizeof head->location},
+                { "etag", head->etag, sizeof head->etag },
+                { "last-modified", head->last_modified, sizeof head->last_modified },
+                { "content-type", head->content_type, sizeof head->content_type },
+                { "content-range", head->content_range, sizeof head->content_range },
+                { "content-length", head->content_length, sizeof head->content_length },
+                { "retry-after", head->retry_after, sizeof head->retry_after },
+                { "date", head->date, sizeof head->date },
+                { "location", head->location, sizeof head->location },
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(kept); i++)
@@ -39,7 +39,7 @@ static void begin_head(struct http_head *head, const char *line, size_t size) {
         const char *blank = memchr(line, ' ', size);
         size_t n_bytes = head->n_bytes;
 
-        *head = (struct http_head){.n_bytes = n_bytes};
+        *head = (struct http_head){ .n_bytes = n_bytes };
         if (blank && (size_t) (line + size - blank) > 3)
                 head->status = (blank[1] - '0') * 100 + (blank[2] - '0') * 10 + (blank[3] - '0');
 }

@@ -209,7 +209,7 @@ static void on_done(void *ctx, int result, const struct gw_error *err) {
                 http_free(TAKE_PTR(fixture->http));
 }
 
-static const struct http_handler handler = {.response = on_response, .data = on_data, .done = on_done};
+static const struct http_handler handler = { .response = on_response, .data = on_data, .done = on_done };
 
 static void start(struct fixture *fixture, const char *url, struct http_request request) {
         if (!request.ca_file)
@@ -229,7 +229,7 @@ static void fetch(struct fixture *fixture, const char *url, struct http_request 
         LOOP_UNTIL(fixture->loop, fixture->done);
 }
 
-#define PLAIN ((struct http_request){0})
+#define PLAIN ((struct http_request){ 0 })
 
 static void assert_failed(struct fixture *fixture, const char *name) {
         assert_string_equal(fixture->error.name, name);
@@ -259,21 +259,21 @@ static void test_a_file(void **state) {
 }
 
 static void test_the_rest_of_a_file(void **state) {
-        const char *const headers[] = {"If-Range: \"strong-1\""}, *const stale[] = {"If-Range: \"other\""};
+        const char *const headers[] = { "If-Range: \"strong-1\"" }, *const stale[] = { "If-Range: \"other\"" };
         struct fixture *fixture = *state;
         _cleanup_free_ char *whole = NULL;
 
         fetch(fixture, url_of("good", "/file"), PLAIN);
         whole = malloc(FILE_SIZE);
         memcpy(whole, fixture->body, FILE_SIZE);
-        fetch(fixture, url_of("good", "/file"), (struct http_request){.range_from = 123456, .headers = headers, .n_headers = 1});
+        fetch(fixture, url_of("good", "/file"), (struct http_request){ .range_from = 123456, .headers = headers, .n_headers = 1 });
         assert_complete(fixture, 206);
         assert_int_equal(fixture->range_from, 123456);
         assert_int_equal(fixture->range_to, FILE_SIZE - 1);
         assert_int_equal(fixture->range_size, FILE_SIZE);
         assert_int_equal(fixture->body_size, FILE_SIZE - 123456);
         assert_memory_equal(fixture->body, whole + 123456, fixture->body_size);
-        fetch(fixture, url_of("good", "/file"), (struct http_request){.range_from = 123456, .headers = stale, .n_headers = 1});
+        fetch(fixture, url_of("good", "/file"), (struct http_request){ .range_from = 123456, .headers = stale, .n_headers = 1 });
         assert_complete(fixture, 200);
         assert_int_equal(fixture->body_size, FILE_SIZE);
 }
@@ -308,13 +308,13 @@ static void test_chunked_with_a_trailer(void **state) {
 static void test_methods_and_bodies(void **state) {
         struct fixture *fixture = *state;
 
-        fetch(fixture, url_of("good", "/echo"), (struct http_request){.body = "event", .body_size = 5});
+        fetch(fixture, url_of("good", "/echo"), (struct http_request){ .body = "event", .body_size = 5 });
         assert_ptr_equal(strstr(fixture->body, "POST /echo\n"), fixture->body);
         assert_non_null(strstr(fixture->body, "\nevent"));
         assert_null(strstr(fixture->body, "Expect:"));
-        fetch(fixture, url_of("good", "/echo"), (struct http_request){.method = "PUT", .body = "event", .body_size = 5});
+        fetch(fixture, url_of("good", "/echo"), (struct http_request){ .method = "PUT", .body = "event", .body_size = 5 });
         assert_ptr_equal(strstr(fixture->body, "PUT /echo\n"), fixture->body);
-        fetch(fixture, url_of("good", "/file"), (struct http_request){.method = "HEAD"});
+        fetch(fixture, url_of("good", "/file"), (struct http_request){ .method = "HEAD" });
         assert_complete(fixture, 200);
         assert_int_equal(fixture->body_size, 0);
         assert_int_equal(fixture->content_length, FILE_SIZE);
@@ -323,16 +323,16 @@ static void test_methods_and_bodies(void **state) {
 static void test_credentials_reach_the_server(void **state) {
         struct fixture *fixture = *state;
 
-        fetch(fixture, url_of("good", "/echo"), (struct http_request){.user = "gw", .password = "secret"});
+        fetch(fixture, url_of("good", "/echo"), (struct http_request){ .user = "gw", .password = "secret" });
         assert_non_null(strstr(fixture->body, "Authorization: Basic Z3c6c2VjcmV0\n"));
-        fetch(fixture, url_of("good", "/echo"), (struct http_request){.bearer = "token"});
+        fetch(fixture, url_of("good", "/echo"), (struct http_request){ .bearer = "token" });
         assert_non_null(strstr(fixture->body, "Authorization: Bearer token\n"));
         fetch(fixture, url_of("good", "/echo"), PLAIN);
         assert_null(strstr(fixture->body, "Authorization"));
 }
 
 static void test_redirects_are_followed(void **state) {
-        static const int statuses[] = {301, 302, 303, 307, 308};
+        static const int statuses[] = { 301, 302, 303, 307, 308 };
         struct fixture *fixture = *state;
         char path[64];
 
@@ -348,12 +348,12 @@ static void test_redirects_are_followed(void **state) {
 }
 
 static void test_redirects_that_are_refused(void **state) {
-        static const char *const bad[] = {"/hops?n=4",
-                                          "/redirect?to=http://127.0.0.1/file",
-                                          "/redirect?to=file:///etc/passwd",
-                                          "/redirect?to=https://a:b@127.0.0.1/",
-                                          "/redirect?to=https://",
-                                          "/redirect?to=https://[nonsense/"};
+        static const char *const bad[] = { "/hops?n=4",
+                                           "/redirect?to=http://127.0.0.1/file",
+                                           "/redirect?to=file:///etc/passwd",
+                                           "/redirect?to=https://a:b@127.0.0.1/",
+                                           "/redirect?to=https://",
+                                           "/redirect?to=https://[nonsense/" };
         struct fixture *fixture = *state;
 
         for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
@@ -366,15 +366,15 @@ static void test_redirects_that_are_refused(void **state) {
 static void test_only_reading_is_redirected(void **state) {
         struct fixture *fixture = *state;
 
-        fetch(fixture, url_of("good", "/redirect?to=/file"), (struct http_request){.method = "POST", .body = "x", .body_size = 1});
+        fetch(fixture, url_of("good", "/redirect?to=/file"), (struct http_request){ .method = "POST", .body = "x", .body_size = 1 });
         /* The server leaves the body unread, so what follows on this connection does not count. */
         assert_int_equal(fixture->n_responses, 1);
         assert_int_equal(fixture->status, 302);
 }
 
 static void test_credentials_never_leave_their_origin(void **state) {
-        const char *const headers[] = {"PRIVATE-TOKEN: s3", "Cookie: s4", "If-Range: \"x\"", "Accept: text/plain"};
-        struct http_request request = {.user = "gw", .password = "secret", .headers = headers, .n_headers = 4};
+        const char *const headers[] = { "PRIVATE-TOKEN: s3", "Cookie: s4", "If-Range: \"x\"", "Accept: text/plain" };
+        struct http_request request = { .user = "gw", .password = "secret", .headers = headers, .n_headers = 4 };
         struct fixture *fixture = *state;
         char path[256];
 
@@ -404,7 +404,7 @@ static void test_credentials_never_leave_their_origin(void **state) {
 
 static void test_addresses_are_judged_when_connected(void **state) {
         struct fixture *fixture = *state;
-        struct http_request request = {.n_allowed = 1};
+        struct http_request request = { .n_allowed = 1 };
         struct cidr one;
         char path[256];
 
@@ -437,9 +437,9 @@ static void test_bad_certificates_have_names(void **state) {
                 const char *server;
                 const char *name;
         } bad[] = {
-                {"expired", "peer-certificate-expired"},
-                {"future", "peer-certificate-not-yet-valid"},
-                {"elsewhere", "peer-certificate-wrong-host"},
+                { "expired", "peer-certificate-expired" },
+                { "future", "peer-certificate-not-yet-valid" },
+                { "elsewhere", "peer-certificate-wrong-host" },
         };
         struct fixture *fixture = *state;
         char other_ca[64];
@@ -450,9 +450,9 @@ static void test_bad_certificates_have_names(void **state) {
                 assert_int_equal(fixture->n_responses, 0);
         }
         snprintf(other_ca, sizeof other_ca, "%s/other-ca.pem", farm.folder);
-        fetch(fixture, url_of("good", "/file"), (struct http_request){.ca_file = other_ca});
+        fetch(fixture, url_of("good", "/file"), (struct http_request){ .ca_file = other_ca });
         assert_failed(fixture, "peer-certificate-untrusted");
-        fetch(fixture, url_of("good", "/file"), (struct http_request){.ca_file = "/no/such/file"});
+        fetch(fixture, url_of("good", "/file"), (struct http_request){ .ca_file = "/no/such/file" });
         assert_failed(fixture, "ca-unreadable");
 }
 
@@ -469,7 +469,7 @@ static void test_client_certificates(void **state) {
         request.client_certificate = both;
         fetch(fixture, url_of("mutual", "/file"), request);
         assert_complete(fixture, 200);
-        request = (struct http_request){.client_certificate = certificate, .client_key = key};
+        request = (struct http_request){ .client_certificate = certificate, .client_key = key };
         fetch(fixture, url_of("mutual", "/file"), request);
         assert_complete(fixture, 200);
         /* It is a credential, too. */
@@ -500,19 +500,19 @@ static void test_connections_that_fail(void **state) {
 static void test_a_stalled_server(void **state) {
         struct fixture *fixture = *state;
 
-        fetch(fixture, url_of("good", "/stall"), (struct http_request){.stall_timeout_ms = 100});
+        fetch(fixture, url_of("good", "/stall"), (struct http_request){ .stall_timeout_ms = 100 });
         assert_failed(fixture, "download-timeout");
         assert_int_equal(fixture->body_size, 10);
-        fetch(fixture, url_of("good", "/silent"), (struct http_request){.stall_timeout_ms = 100});
+        fetch(fixture, url_of("good", "/silent"), (struct http_request){ .stall_timeout_ms = 100 });
         assert_failed(fixture, "download-timeout");
         assert_int_equal(fixture->n_responses, 0);
-        fetch(fixture, url_of("good", "/silent"), (struct http_request){.total_timeout_ms = 200});
+        fetch(fixture, url_of("good", "/silent"), (struct http_request){ .total_timeout_ms = 200 });
         assert_failed(fixture, "download-timeout");
 }
 
 /* A listener whose backlog is full: a connection is neither made nor refused. */
 static void test_no_connection_in_time(void **state) {
-        struct sockaddr_storage address = {0};
+        struct sockaddr_storage address = { 0 };
         socklen_t size = sizeof address;
         struct fixture *fixture = *state;
         int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), clients[3];
@@ -527,7 +527,7 @@ static void test_no_connection_in_time(void **state) {
                 (void) connect(clients[i], (struct sockaddr *) &address, size);
         }
         snprintf(url, sizeof url, "https://127.0.0.1:%d/", ntohs(((struct sockaddr_in *) &address)->sin_port));
-        fetch(fixture, url, (struct http_request){.connect_timeout_ms = 100});
+        fetch(fixture, url, (struct http_request){ .connect_timeout_ms = 100 });
         assert_failed(fixture, "network-unreachable");
         for (size_t i = 0; i < ARRAY_SIZE(clients); i++)
                 close(clients[i]);
@@ -535,17 +535,17 @@ static void test_no_connection_in_time(void **state) {
 }
 
 static void test_urls_that_are_refused(void **state) {
-        static const char *const bad[] = {"",
-                                          "file",
-                                          "http://127.0.0.1/",
-                                          "ftp://127.0.0.1/",
-                                          "https://",
-                                          "https://user@127.0.0.1/",
-                                          "https://user:password@127.0.0.1/",
-                                          "https://a b/"};
+        static const char *const bad[] = { "",
+                                           "file",
+                                           "http://127.0.0.1/",
+                                           "ftp://127.0.0.1/",
+                                           "https://",
+                                           "https://user@127.0.0.1/",
+                                           "https://user:password@127.0.0.1/",
+                                           "https://a b/" };
         struct fixture *fixture = *state;
         struct http_request request = PLAIN;
-        const char *const split[] = {"A: b\r\nC: d"};
+        const char *const split[] = { "A: b\r\nC: d" };
         struct http_transfer *transfer = NULL;
         char too_long[HTTP_URL_MAX + 2];
 
@@ -558,9 +558,9 @@ static void test_urls_that_are_refused(void **state) {
         too_long[sizeof too_long - 1] = '\0';
         request.url = too_long;
         assert_int_equal(http_start(fixture->http, &request, &handler, fixture, &transfer), -EINVAL);
-        request = (struct http_request){.url = "https://127.0.0.1/", .headers = split, .n_headers = 1};
+        request = (struct http_request){ .url = "https://127.0.0.1/", .headers = split, .n_headers = 1 };
         assert_int_equal(http_start(fixture->http, &request, &handler, fixture, &transfer), -EINVAL);
-        request = (struct http_request){.url = "https://127.0.0.1/", .bearer = "a\nb"};
+        request = (struct http_request){ .url = "https://127.0.0.1/", .bearer = "a\nb" };
         assert_int_equal(http_start(fixture->http, &request, &handler, fixture, &transfer), -EINVAL);
         assert_null(transfer);
 }
@@ -572,7 +572,7 @@ static void test_pausing_repeats_what_was_not_taken(void **state) {
         fetch(fixture, url_of("good", "/file"), PLAIN);
         memcpy(whole, fixture->body, FILE_SIZE);
         fixture->n_pauses = 5;
-        fetch(fixture, url_of("good", "/file"), (struct http_request){.stall_timeout_ms = 1000});
+        fetch(fixture, url_of("good", "/file"), (struct http_request){ .stall_timeout_ms = 1000 });
         assert_complete(fixture, 200);
         assert_int_equal(fixture->n_paused, 5);
         assert_int_equal(fixture->body_size, FILE_SIZE);
@@ -665,11 +665,11 @@ static void test_a_rate_limit(void **state) {
         struct fixture *fixture = *state;
         int64_t start_ms = loop_now_ms(fixture->loop);
 
-        fetch(fixture, url_of("good", "/file"), (struct http_request){.rate_bytes_s = 600000, .stall_timeout_ms = 10});
+        fetch(fixture, url_of("good", "/file"), (struct http_request){ .rate_bytes_s = 600000, .stall_timeout_ms = 10 });
         assert_complete(fixture, 200);
         /* Half a second's worth of bytes, less one piece: the first is free. And a pause is no silence. */
         assert_true(loop_now_ms(fixture->loop) - start_ms >= 460);
-        fetch(fixture, url_of("good", "/stall"), (struct http_request){.rate_bytes_s = 600000, .stall_timeout_ms = 50});
+        fetch(fixture, url_of("good", "/stall"), (struct http_request){ .rate_bytes_s = 600000, .stall_timeout_ms = 50 });
         assert_failed(fixture, "download-timeout");
 }
 
@@ -681,7 +681,7 @@ static void test_a_name_service_that_hangs_holds_nobody_up(void **state) {
         http_cancel(fixture->transfer);
         LOOP_UNTIL(fixture->loop, fixture->done);
         assert_int_equal(fixture->result, -ECANCELED);
-        fetch(fixture, "https://slow.example/", (struct http_request){.connect_timeout_ms = 50});
+        fetch(fixture, "https://slow.example/", (struct http_request){ .connect_timeout_ms = 50 });
         assert_failed(fixture, "network-unreachable");
         http_free(TAKE_PTR(fixture->http));
         /* Both still hang. */
@@ -699,7 +699,7 @@ static void test_a_name_service_that_hangs_holds_nobody_up(void **state) {
 static struct http_response head_of(struct http_head *head, const char *const *lines) {
         struct http_response response;
 
-        *head = (struct http_head){0};
+        *head = (struct http_head){ 0 };
         for (size_t i = 0; lines[i]; i++)
                 assert_int_equal(http_head_line(head, lines[i], strlen(lines[i])), 0);
         http_head_response(head, "https://a/", &response);
@@ -707,17 +707,17 @@ static struct http_response head_of(struct http_head *head, const char *const *l
 }
 
 static void test_heads(void **state) {
-        static const char *const interim[] = {"HTTP/1.1 100 Continue\r\n", "ETag: early\r\n", "\r\n", "HTTP/1.1 200\r\n", "\r\n", NULL};
-        static const char *const odd[] = {"HTTP/1.1 206 Partial\r\n",
-                                          "eTAG:\t x \r\n",
-                                          "nonsense\r\n",
-                                          "Content-Range: bytes 5-9/*\r\n",
-                                          "Content-Length: -5\r\n",
-                                          "Retry-After: 99999999999\r\n",
-                                          "\r\n",
-                                          "ETag: trailer\r\n",
-                                          NULL};
-        static const char *const broken[] = {"HTTP/1.1 206 X\n", "Content-Range: bytes 9-5/10\n", "Retry-After: soon\n", "\n", NULL};
+        static const char *const interim[] = { "HTTP/1.1 100 Continue\r\n", "ETag: early\r\n", "\r\n", "HTTP/1.1 200\r\n", "\r\n", NULL };
+        static const char *const odd[] = { "HTTP/1.1 206 Partial\r\n",
+                                           "eTAG:\t x \r\n",
+                                           "nonsense\r\n",
+                                           "Content-Range: bytes 5-9/*\r\n",
+                                           "Content-Length: -5\r\n",
+                                           "Retry-After: 99999999999\r\n",
+                                           "\r\n",
+                                           "ETag: trailer\r\n",
+                                           NULL };
+        static const char *const broken[] = { "HTTP/1.1 206 X\n", "Content-Range: bytes 9-5/10\n", "Retry-After: soon\n", "\n", NULL };
         struct http_response response;
         struct http_head head;
         (void) state;

@@ -98,7 +98,7 @@ static void tell_done(struct http_transfer *transfer) {
         void *ctx = transfer->ctx;
 
         if (transfer->canceled)
-                error = (struct gw_error){0};
+                error = (struct gw_error){ 0 };
         transfer_free(transfer);
         http_transfer_gone(http);
         handler->done(ctx, result, &error);
@@ -128,8 +128,8 @@ static curl_socket_t on_open_socket(void *ctx, curlsocktype purpose, struct curl
 }
 
 static bool is_allowed_text(const struct http_transfer *transfer, const char *text) {
-        struct sockaddr_in v4 = {.sin_family = AF_INET};
-        struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
+        struct sockaddr_in v4 = { .sin_family = AF_INET };
+        struct sockaddr_in6 v6 = { .sin6_family = AF_INET6 };
 
         if (inet_pton(AF_INET, text, &v4.sin_addr) == 1)
                 return is_allowed(transfer, (struct sockaddr *) &v4);
@@ -278,7 +278,7 @@ static size_t on_data(char *data, size_t unit, size_t size, void *ctx) {
 
 /* Only headers that cannot be a secret; a new one of ours has to be added here. */
 static bool may_go_anywhere(const char *header) {
-        static const char *const prefixes[] = {"Accept:", "Accept-", "If-", "User-Agent:"};
+        static const char *const prefixes[] = { "Accept:", "Accept-", "If-", "User-Agent:" };
 
         for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++)
                 if (strncasecmp(header, prefixes[i], strlen(prefixes[i])) == 0)
@@ -345,7 +345,7 @@ static int64_t total_left_ms(const struct http_transfer *transfer) {
 static void run_hop(struct http_transfer *transfer) {
         int r;
 
-        transfer->head = (struct http_head){0};
+        transfer->head = (struct http_head){ 0 };
         transfer->begun = false;
         transfer->address_refused = false;
         transfer->n_sockets = 0;
@@ -365,7 +365,7 @@ static void run_hop(struct http_transfer *transfer) {
 }
 
 void http_transfer_finished(struct http_transfer *transfer, CURLcode code) {
-        struct gw_error error = {0};
+        struct gw_error error = { 0 };
         int r;
 
         transfer->running = false;

@@ -194,8 +194,8 @@ static void receive(struct local_connection *connection) {
                 struct cmsghdr header;
                 char bytes[CMSG_SPACE(sizeof(int))]; /* the kernel does not even install what finds no room */
         } control;
-        struct iovec slot = {.iov_base = scratch, .iov_len = LOOP_SCRATCH_SIZE};
-        struct msghdr message = {.msg_iov = &slot, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+        struct iovec slot = { .iov_base = scratch, .iov_len = LOOP_SCRATCH_SIZE };
+        struct msghdr message = { .msg_iov = &slot, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
         ssize_t n = recvmsg(connection->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
         if (n > 0)
@@ -213,12 +213,12 @@ static ssize_t send_some(int socket_fd, struct iovec *parts, size_t n_parts, int
         union {
                 struct cmsghdr header;
                 char bytes[CMSG_SPACE(sizeof(int))];
-        } control = {0};
-        struct msghdr message = {.msg_iov = parts, .msg_iovlen = n_parts};
+        } control = { 0 };
+        struct msghdr message = { .msg_iov = parts, .msg_iovlen = n_parts };
         ssize_t n;
 
         if (fd >= 0) {
-                control.header = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof fd)};
+                control.header = (struct cmsghdr){ .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof fd) };
                 memcpy(CMSG_DATA(&control.header), &fd, sizeof fd);
                 message.msg_control = &control;
                 message.msg_controllen = sizeof control;
@@ -232,7 +232,7 @@ static ssize_t send_some(int socket_fd, struct iovec *parts, size_t n_parts, int
 /* The next piece of the queue: up to a line that brings a descriptor, or that line, or all. */
 static ssize_t flush_piece(struct local_connection *connection) {
         struct queued_descriptor *queued = &connection->queued;
-        struct iovec part = {.iov_base = (void *) buffer_data(&connection->output), .iov_len = buffer_size(&connection->output)};
+        struct iovec part = { .iov_base = (void *) buffer_data(&connection->output), .iov_len = buffer_size(&connection->output) };
         bool is_descriptors_turn = queued->fd >= 0 && queued->bytes_before == 0;
         ssize_t n;
 
@@ -284,7 +284,7 @@ static int queue_rest(struct local_connection *connection, const char *line, siz
 
                 if (copy < 0)
                         return -errno;
-                connection->queued = (struct queued_descriptor){.fd = copy, .bytes_before = n_before, .line_bytes = size + 1};
+                connection->queued = (struct queued_descriptor){ .fd = copy, .bytes_before = n_before, .line_bytes = size + 1 };
         }
         if (n_sent < size)
                 r = buffer_append(output, line + n_sent, size - n_sent);
@@ -298,7 +298,7 @@ static int queue_rest(struct local_connection *connection, const char *line, siz
 }
 
 int local_connection_send_fd(struct local_connection *connection, const char *line, size_t size, int fd) {
-        struct iovec parts[] = {{.iov_base = (void *) line, .iov_len = size}, {.iov_base = (void *) "\n", .iov_len = 1}};
+        struct iovec parts[] = { { .iov_base = (void *) line, .iov_len = size }, { .iov_base = (void *) "\n", .iov_len = 1 } };
         ssize_t n_sent = 0;
 
         if (connection->ending || connection->finishing)
@@ -356,7 +356,7 @@ static int read_peer(int fd, struct local_peer *peer) {
 
         if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) < 0)
                 return -errno;
-        *peer = (struct local_peer){.uid = credentials.uid, .gid = credentials.gid, .pid = credentials.pid};
+        *peer = (struct local_peer){ .uid = credentials.uid, .gid = credentials.gid, .pid = credentials.pid };
         size = sizeof peer->groups;
         /* More groups than we keep: then none counts, and only uid and gid speak for the peer. */
         if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, peer->groups, &size) == 0)
@@ -429,7 +429,7 @@ static void connect_error(struct gw_error *err, const char *path, int r) {
 int local_socket_connect(struct loop *loop, const char *path, const struct local_connection_limits *limits,
                          const struct local_connection_handler *handler, void *ctx, struct local_connection **ret_connection,
                          struct gw_error *err) {
-        struct sockaddr_un address = {.sun_family = AF_UNIX};
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
         _cleanup_close_ int fd = -1;
         int r = 0;
 

@@ -52,8 +52,8 @@ static void on_client_released(void *ctx) {
 
 static void refuse(struct local_server *server, int fd) {
         char newline = '\n';
-        struct iovec parts[] = {{.iov_base = server->busy_line}, {.iov_base = &newline, .iov_len = 1}};
-        struct msghdr message = {.msg_iov = parts, .msg_iovlen = ARRAY_SIZE(parts)};
+        struct iovec parts[] = { { .iov_base = server->busy_line }, { .iov_base = &newline, .iov_len = 1 } };
+        struct msghdr message = { .msg_iov = parts, .msg_iovlen = ARRAY_SIZE(parts) };
 
         if (server->busy_line) {
                 parts[0].iov_len = strlen(server->busy_line);

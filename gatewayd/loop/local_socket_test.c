@@ -75,7 +75,7 @@ static void on_closed(void *ctx, int why) {
         end->connection = NULL;
 }
 
-static const struct local_connection_handler handler = {.line = on_line, .drained = on_drained, .closed = on_closed};
+static const struct local_connection_handler handler = { .line = on_line, .drained = on_drained, .closed = on_closed };
 
 static int on_accepted(void *ctx, struct local_connection *connection, const struct local_connection_handler **ret_handler,
                        void **ret_ctx) {
@@ -90,12 +90,13 @@ static int on_accepted(void *ctx, struct local_connection *connection, const str
         return 0;
 }
 
-static const struct local_server_handler server_handler = {.accepted = on_accepted};
-static const struct local_connection_limits limits = {.line_max = LINE_MAX_BYTES, .output_max = OUTPUT_MAX_BYTES};
+static const struct local_server_handler server_handler = { .accepted = on_accepted };
+static const struct local_connection_limits limits = { .line_max = LINE_MAX_BYTES, .output_max = OUTPUT_MAX_BYTES };
 
 static int server_start(struct fixture *fixture, struct local_server **ret_server, struct gw_error *err) {
         struct local_server_options options = {
-                .path = fixture->path, .mode = 0660, .clients_max = 1, .busy_line = "busy", .limits = limits};
+                .path = fixture->path, .mode = 0660, .clients_max = 1, .busy_line = "busy", .limits = limits
+        };
 
         return local_server_new(fixture->loop, &options, &server_handler, fixture, ret_server, err);
 }
@@ -141,7 +142,7 @@ static void client_connect(struct fixture *fixture) {
 
 /* A client that is not ours, with a blocking socket. */
 static int raw_connect(struct fixture *fixture) {
-        struct sockaddr_un address = {.sun_family = AF_UNIX};
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
         int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
         strcpy(address.sun_path, fixture->path);
@@ -150,14 +151,14 @@ static int raw_connect(struct fixture *fixture) {
 }
 
 static void raw_send(int socket_fd, const char *text, const int *fds, size_t n_fds) {
-        char control[CMSG_SPACE(4 * sizeof(int))] = {0};
-        struct iovec part = {.iov_base = (void *) text, .iov_len = strlen(text)};
-        struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+        char control[CMSG_SPACE(4 * sizeof(int))] = { 0 };
+        struct iovec part = { .iov_base = (void *) text, .iov_len = strlen(text) };
+        struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
 
         if (n_fds > 0) {
                 struct cmsghdr *header = (struct cmsghdr *) control;
 
-                *header = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(n_fds * sizeof(int))};
+                *header = (struct cmsghdr){ .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(n_fds * sizeof(int)) };
                 memcpy(CMSG_DATA(header), fds, n_fds * sizeof(int));
                 message.msg_control = control;
                 message.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
@@ -173,7 +174,7 @@ static int file_with(const char *text) {
 }
 
 static void assert_file_is(int fd, const char *text) {
-        char found[32] = {0};
+        char found[32] = { 0 };
 
         assert_int_equal(pread(fd, found, sizeof found - 1, 0), strlen(text));
         assert_string_equal(found, text);
@@ -203,7 +204,7 @@ static void test_the_peer_is_who_the_kernel_says(void **state) {
         assert_int_equal(peer->pid, getpid());
         assert_true(local_peer_in_group(peer, getgid()));
         assert_false(local_peer_in_group(peer, 54321));
-        assert_true(local_peer_in_group(&(struct local_peer){.gid = 1, .n_groups = 2, .groups = {7, 54321}}, 54321));
+        assert_true(local_peer_in_group(&(struct local_peer){ .gid = 1, .n_groups = 2, .groups = { 7, 54321 } }, 54321));
 }
 
 static void test_a_line_in_pieces(void **state) {
@@ -212,7 +213,7 @@ static void test_a_line_in_pieces(void **state) {
 
         LOOP_UNTIL(fixture->loop, fixture->server_end.connection);
         for (const char *at = "abc\nd"; *at; at++) {
-                raw_send(raw, (char[]){*at, '\0'}, NULL, 0);
+                raw_send(raw, (char[]){ *at, '\0' }, NULL, 0);
                 loop_turn(fixture->loop);
         }
         LOOP_UNTIL(fixture->loop, fixture->server_end.n_lines == 1);
@@ -282,7 +283,7 @@ static size_t n_open_descriptors(void) {
 
 static void test_descriptors_that_nobody_takes_are_closed(void **state) {
         struct fixture *fixture = *state;
-        int fds[] = {file_with("1"), file_with("2"), file_with("3")};
+        int fds[] = { file_with("1"), file_with("2"), file_with("3") };
         size_t n_before, n_raw;
         int raw = raw_connect(fixture);
 
@@ -412,7 +413,7 @@ static void test_finishing_with_an_empty_queue(void **state) {
 
 static void test_one_client_too_many_is_told_so(void **state) {
         struct fixture *fixture = *state;
-        char text[16] = {0};
+        char text[16] = { 0 };
         int raw;
 
         client_connect(fixture);
@@ -447,9 +448,9 @@ static void test_the_owner_may_refuse(void **state) {
 
 static void test_mode_group_and_successor(void **state) {
         struct fixture *fixture = *state;
-        struct local_server_options options = {.path = fixture->path, .mode = 0600, .group = "no such group", .limits = limits};
+        struct local_server_options options = { .path = fixture->path, .mode = 0600, .group = "no such group", .limits = limits };
         struct local_server *second = NULL;
-        struct gw_error err = {0};
+        struct gw_error err = { 0 };
         struct stat status;
 
         assert_int_equal(lstat(fixture->path, &status), 0);
@@ -468,7 +469,7 @@ static void test_mode_group_and_successor(void **state) {
 
 static void test_a_socket_left_behind_is_replaced(void **state) {
         struct fixture *fixture = *state;
-        struct sockaddr_un address = {.sun_family = AF_UNIX};
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
         int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 
         local_server_free(fixture->server);
@@ -494,7 +495,7 @@ static void test_a_file_in_the_way_is_not_touched(void **state) {
 static void test_nobody_listens(void **state) {
         struct fixture *fixture = *state;
         struct local_connection *connection = NULL;
-        struct gw_error err = {0};
+        struct gw_error err = { 0 };
 
         assert_int_equal(local_socket_connect(fixture->loop, "/nonexistent/socket", &limits, &handler, NULL, &connection, &err), -ENOENT);
         assert_string_equal(err.name, "daemon-not-running");

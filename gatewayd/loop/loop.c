@@ -29,7 +29,7 @@ struct loop_signal {
 /* ---- deferred calls: run by the idle handle, before the hooks of the same turn */
 
 void loop_deferral_init(struct loop_deferral *deferral, struct loop *loop, loop_fn callback, void *ctx) {
-        *deferral = (struct loop_deferral){.loop = loop, .callback = callback, .ctx = ctx};
+        *deferral = (struct loop_deferral){ .loop = loop, .callback = callback, .ctx = ctx };
         list_init(&deferral->node);
 }
 
@@ -113,7 +113,7 @@ int loop_turn_hook(struct loop *loop, loop_fn callback, void *ctx, struct loop_h
 
         if (!hook)
                 return -ENOMEM;
-        *hook = (struct loop_hook){.loop = loop, .callback = callback, .ctx = ctx};
+        *hook = (struct loop_hook){ .loop = loop, .callback = callback, .ctx = ctx };
         list_append(&loop->hooks, &hook->node);
         *ret_hook = hook;
         return 0;
@@ -144,7 +144,7 @@ int loop_signal(struct loop *loop, int signum, void (*callback)(void *ctx, int s
 
         if (!watched)
                 return -ENOMEM;
-        *watched = (struct loop_signal){.callback = callback, .ctx = ctx};
+        *watched = (struct loop_signal){ .callback = callback, .ctx = ctx };
         r = uv_signal_init(&loop->uv, &watched->uv);
         if (r < 0) {
                 free(watched);

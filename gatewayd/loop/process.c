@@ -146,7 +146,7 @@ static void write_input(struct process *process) {
 /* ---- its end */
 
 static int reap(struct process *process, int *ret_signal) {
-        siginfo_t info = {0};
+        siginfo_t info = { 0 };
 
         *ret_signal = 0;
         while (waitid(P_PID, (id_t) process->pid, &info, WEXITED) < 0 && errno == EINTR)
@@ -251,8 +251,8 @@ static int source_open(struct process *process, enum process_source which, int f
 }
 
 static int sources_open(struct process *process, struct process_spawned *spawned) {
-        static const int events[PROCESS_SOURCE_COUNT_] = {UV_READABLE, UV_WRITABLE, UV_READABLE, UV_READABLE};
-        int *const fds[PROCESS_SOURCE_COUNT_] = {&spawned->pidfd, &spawned->input, &spawned->output, &spawned->diagnostics};
+        static const int events[PROCESS_SOURCE_COUNT_] = { UV_READABLE, UV_WRITABLE, UV_READABLE, UV_READABLE };
+        int *const fds[PROCESS_SOURCE_COUNT_] = { &spawned->pidfd, &spawned->input, &spawned->output, &spawned->diagnostics };
         int r = 0;
 
         for (size_t i = 0; i < PROCESS_SOURCE_COUNT_ && r == 0; i++)

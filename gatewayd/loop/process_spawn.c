@@ -56,7 +56,7 @@ static int pipe_above(int pair[2]) {
 /* ---- in the child: only what is safe after fork() in a process with threads */
 
 static int set_limit(int resource, uint64_t limit) {
-        struct rlimit value = {.rlim_cur = limit, .rlim_max = limit};
+        struct rlimit value = { .rlim_cur = limit, .rlim_max = limit };
 
         return setrlimit((__rlimit_resource_t) resource, &value);
 }
@@ -74,7 +74,7 @@ static int child_limits(const struct gw_process_options *options) {
 }
 
 static void child_signals(void) {
-        struct sigaction action = {.sa_handler = SIG_DFL};
+        struct sigaction action = { .sa_handler = SIG_DFL };
         sigset_t none;
 
         for (int signum = 1; signum < NSIG; signum++)
@@ -113,7 +113,7 @@ _Noreturn static void child_run(const struct child *child) {
         if (child_descriptors(child) < 0 || child_limits(options) < 0)
                 child_fail(child);
         execve(options->argv[0], (char *const *) options->argv,
-               options->environment ? (char *const *) options->environment : (char *const[]){NULL});
+               options->environment ? (char *const *) options->environment : (char *const[]){ NULL });
         child_fail(child);
 }
 
@@ -182,7 +182,7 @@ enum { PIPE_INPUT, PIPE_OUTPUT, PIPE_DIAGNOSTICS, PIPE_REPORT, PIPE_COUNT };
 
 static int spawn_with_pipes(const struct gw_process_options *options, int pipes[PIPE_COUNT][2], struct process_spawned *spawned) {
         _cleanup_close_ int keep_fd = -1;
-        struct child child = {.options = options, .parent = getpid(), .n_fds = 3};
+        struct child child = { .options = options, .parent = getpid(), .n_fds = 3 };
         int r = 0;
 
         for (size_t i = 0; i < PIPE_COUNT && r == 0; i++)
@@ -212,8 +212,8 @@ static int spawn_with_pipes(const struct gw_process_options *options, int pipes[
 }
 
 int process_spawn(const struct gw_process_options *options, struct process_spawned *ret_spawned) {
-        int pipes[PIPE_COUNT][2] = {{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}};
-        struct process_spawned spawned = {.pidfd = -1, .input = -1, .output = -1, .diagnostics = -1};
+        int pipes[PIPE_COUNT][2] = { { -1, -1 }, { -1, -1 }, { -1, -1 }, { -1, -1 } };
+        struct process_spawned spawned = { .pidfd = -1, .input = -1, .output = -1, .diagnostics = -1 };
         int r = spawn_with_pipes(options, pipes, &spawned);
 
         for (size_t i = 0; i < PIPE_COUNT; i++)
@@ -224,7 +224,7 @@ int process_spawn(const struct gw_process_options *options, struct process_spawn
 }
 
 void process_spawned_deinit(struct process_spawned *spawned) {
-        int *const fds[] = {&spawned->pidfd, &spawned->input, &spawned->output, &spawned->diagnostics};
+        int *const fds[] = { &spawned->pidfd, &spawned->input, &spawned->output, &spawned->diagnostics };
 
         for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
                 if (*fds[i] >= 0)

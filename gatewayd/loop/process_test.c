@@ -80,10 +80,10 @@ static void on_exited(void *ctx, int status, int term_signal, bool overflow) {
         fixture->overflow = overflow;
 }
 
-static const struct gw_process_handler handler = {.output = on_output, .diagnostics = on_diagnostics, .exited = on_exited};
+static const struct gw_process_handler handler = { .output = on_output, .diagnostics = on_diagnostics, .exited = on_exited };
 
 static int start(struct fixture *fixture, const char *script, struct gw_process_options options) {
-        const char *const argv[] = {"/bin/sh", "-c", script, NULL};
+        const char *const argv[] = { "/bin/sh", "-c", script, NULL };
 
         options.size = sizeof options;
         options.argv = argv;
@@ -98,7 +98,7 @@ static void run(struct fixture *fixture, const char *script, struct gw_process_o
         LOOP_UNTIL(fixture->loop, fixture->n_exits == 1);
 }
 
-#define NO_OPTIONS ((struct gw_process_options){.keep_fd = -1})
+#define NO_OPTIONS ((struct gw_process_options){ .keep_fd = -1 })
 
 static void test_output_diagnostics_and_exit_code(void **state) {
         struct fixture *fixture = *state;
@@ -112,14 +112,14 @@ static void test_output_diagnostics_and_exit_code(void **state) {
 }
 
 static void test_a_program_that_does_not_exist(void **state) {
-        const char *const missing[] = {"/no/such/program", NULL}, *const relative[] = {"sh", NULL}, *const none[] = {NULL};
-        const char *const *const argvs[] = {missing, relative, none};
-        const int expected[] = {-ENOENT, -EINVAL, -EINVAL};
+        const char *const missing[] = { "/no/such/program", NULL }, *const relative[] = { "sh", NULL }, *const none[] = { NULL };
+        const char *const *const argvs[] = { missing, relative, none };
+        const int expected[] = { -ENOENT, -EINVAL, -EINVAL };
         struct fixture *fixture = *state;
-        struct gw_process_options options = {.size = sizeof options, .keep_fd = -1};
+        struct gw_process_options options = { .size = sizeof options, .keep_fd = -1 };
 
         for (size_t i = 0; i < ARRAY_SIZE(argvs); i++) {
-                struct gw_error err = {0};
+                struct gw_error err = { 0 };
 
                 options.argv = argvs[i];
                 assert_int_equal(process_start(fixture->loop, &options, &handler, fixture, &fixture->process, &err), expected[i]);
@@ -133,7 +133,7 @@ static void test_input_is_written_and_ended(void **state) {
         struct fixture *fixture = *state;
         size_t size = 300000; /* more than a pipe takes at once */
         _cleanup_free_ char *input = malloc(size);
-        struct gw_process_options options = {.keep_fd = -1, .input = input, .input_size = size};
+        struct gw_process_options options = { .keep_fd = -1, .input = input, .input_size = size };
 
         memset(input, 'x', size);
         run(fixture, "/usr/bin/wc -c", options);
@@ -143,7 +143,7 @@ static void test_input_is_written_and_ended(void **state) {
 static void test_a_child_may_leave_its_input_unread(void **state) {
         struct fixture *fixture = *state;
         static const char input[200000];
-        struct gw_process_options options = {.keep_fd = -1, .input = input, .input_size = sizeof input};
+        struct gw_process_options options = { .keep_fd = -1, .input = input, .input_size = sizeof input };
 
         run(fixture, "exec 0<&-; echo done", options);
         assert_string_equal(fixture->output, "done\n");
@@ -152,8 +152,8 @@ static void test_a_child_may_leave_its_input_unread(void **state) {
 
 static void test_environment_and_directory_are_exactly_those(void **state) {
         struct fixture *fixture = *state;
-        const char *const environment[] = {"A=1", NULL};
-        struct gw_process_options options = {.keep_fd = -1, .environment = environment, .directory = "/usr"};
+        const char *const environment[] = { "A=1", NULL };
+        struct gw_process_options options = { .keep_fd = -1, .environment = environment, .directory = "/usr" };
 
         setenv("GW_SECRET", "leak", 1);
         run(fixture, "echo $A-$GW_SECRET-$(pwd)", options);
@@ -165,7 +165,7 @@ static void test_only_the_descriptors_it_is_meant_to_have(void **state) {
         int leaky = open("/dev/null", O_RDONLY); /* not close-on-exec */
         int high = fcntl(leaky, F_DUPFD, 100);
         int keep_fd = memfd_create("kept", MFD_CLOEXEC);
-        struct gw_process_options options = {.keep_fd = keep_fd};
+        struct gw_process_options options = { .keep_fd = keep_fd };
 
         assert_int_equal(write(keep_fd, "kept\n", 5), 5);
         assert_int_equal(lseek(keep_fd, 0, SEEK_SET), 0);
@@ -199,7 +199,7 @@ static void test_signals_are_as_at_the_beginning(void **state) {
 
 static void test_too_much_output_ends_it(void **state) {
         struct fixture *fixture = *state;
-        struct gw_process_options options = {.keep_fd = -1, .output_max = 1000};
+        struct gw_process_options options = { .keep_fd = -1, .output_max = 1000 };
 
         run(fixture, "while :; do echo 0123456789; done", options);
         assert_true(fixture->overflow);
@@ -210,7 +210,7 @@ static void test_too_much_output_ends_it(void **state) {
 
 static void test_exactly_as_much_as_allowed_is_fine(void **state) {
         struct fixture *fixture = *state;
-        struct gw_process_options options = {.keep_fd = -1, .output_max = 8};
+        struct gw_process_options options = { .keep_fd = -1, .output_max = 8 };
 
         run(fixture, "printf 12345678; printf 1234567890123 >&2", options);
         assert_false(fixture->overflow);
@@ -222,7 +222,8 @@ static void test_exactly_as_much_as_allowed_is_fine(void **state) {
 static void test_limits_reach_the_child(void **state) {
         struct fixture *fixture = *state;
         struct gw_process_options options = {
-                .keep_fd = -1, .memory_max = 512u << 20, .cpu_s_max = 9, .files_max = 17, .file_size_max = 1 << 20};
+                .keep_fd = -1, .memory_max = 512u << 20, .cpu_s_max = 9, .files_max = 17, .file_size_max = 1 << 20
+        };
 
         run(fixture, "ulimit -v; ulimit -t; ulimit -n; ulimit -f; ulimit -c", options);
         assert_string_equal(fixture->output, "524288\n9\n17\n2048\n0\n");
@@ -250,7 +251,7 @@ static void test_who_ignores_the_request_is_killed(void **state) {
 }
 
 static bool is_alive(const char *pid) {
-        char path[64], state_text[256] = {0};
+        char path[64], state_text[256] = { 0 };
         _cleanup_close_ int fd = -1;
 
         snprintf(path, sizeof path, "/proc/%d/stat", atoi(pid));
@@ -295,13 +296,13 @@ static void test_dropping_ends_it_without_a_word(void **state) {
 }
 
 static void test_many_at_once(void **state) {
-        struct fixture fixtures[20] = {0};
+        struct fixture fixtures[20] = { 0 };
         struct fixture *fixture = *state;
 
         for (size_t i = 0; i < ARRAY_SIZE(fixtures); i++) {
                 fixtures[i].loop = fixture->loop;
                 assert_int_equal(start(&fixtures[i], "read x; echo $x",
-                                       (struct gw_process_options){.keep_fd = -1, .input = "hello\n", .input_size = 6}),
+                                       (struct gw_process_options){ .keep_fd = -1, .input = "hello\n", .input_size = 6 }),
                                  0);
         }
         for (size_t i = 0; i < ARRAY_SIZE(fixtures); i++) {

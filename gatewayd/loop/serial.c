@@ -86,7 +86,7 @@ static void serial_link_close(struct gw_link *link) {
 }
 
 static void tell_closed(struct serial_link *serial, const char *name, const char *what) {
-        struct gw_error error = {0};
+        struct gw_error error = { 0 };
 
         gw_error_set(&error, name, "%s: %s", serial->path, what);
         serial->state = SERIAL_STATE_CLOSED;
@@ -313,7 +313,7 @@ int serial_link_open(struct loop *loop, const struct gw_serial_options *options,
                 free(serial);
                 return -ENOMEM;
         }
-        serial->link = (struct gw_link){.ops = &serial_link_ops, .handler = handler, .handler_ctx = ctx};
+        serial->link = (struct gw_link){ .ops = &serial_link_ops, .handler = handler, .handler_ctx = ctx };
         serial->loop = loop;
         serial->options = *options;
         serial->options.path = serial->path;

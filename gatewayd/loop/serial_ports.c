@@ -114,7 +114,7 @@ static void read_ancestors(char *folder, struct port *port) {
 /* A node may be a link with a name of its own (by-id), or be the node that a link of the tty's name points to. */
 static char *find_tty_device(const char *sysfs_root, const char *node) {
         _cleanup_free_ char *real = realpath(node, NULL);
-        const char *const names[] = {node, real};
+        const char *const names[] = { node, real };
 
         for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
                 const char *name = names[i] ? strrchr(names[i], '/') : NULL;
@@ -172,7 +172,7 @@ static int add_port(struct port_list *list, const char *path) {
         for (size_t i = 0; i < list->n_ports; i++)
                 if (list->ports[i].number == status.st_rdev)
                         return 0;
-        *port = (struct port){.path = strdup(path), .number = status.st_rdev};
+        *port = (struct port){ .path = strdup(path), .number = status.st_rdev };
         if (!port->path)
                 return -ENOMEM;
         list->n_ports++;
@@ -184,7 +184,7 @@ static int compare_paths(const void *a, const void *b) {
 }
 
 static int find_ports(const char *const *globs, size_t n_globs, struct port_list *list) {
-        _cleanup_(globfree) glob_t found = {0};
+        _cleanup_(globfree) glob_t found = { 0 };
         int r = 0;
 
         for (size_t i = 0; i < n_globs; i++)
@@ -217,7 +217,7 @@ static void drop_shared_keys(struct port_list *list) {
 
 int serial_ports_list(const char *const *globs, size_t n_globs, const char *sysfs_root,
                       void (*found)(void *ctx, const struct gw_serial_port *port), void *ctx) {
-        _cleanup_(port_list_deinit) struct port_list list = {0};
+        _cleanup_(port_list_deinit) struct port_list list = { 0 };
         int r = find_ports(globs, n_globs, &list);
 
         if (r < 0)

@@ -148,7 +148,7 @@ static void on_found(void *ctx, const struct gw_serial_port *port) {
 }
 
 static void list_ports(struct fixture *fixture) {
-        const char *const globs[] = {fixture->glob};
+        const char *const globs[] = { fixture->glob };
 
         fixture->n_found = 0;
         assert_int_equal(serial_ports_list(globs, 1, fixture->sysfs, on_found, fixture), 0);
@@ -222,7 +222,7 @@ static void test_ports_that_share_a_key_have_none(void **state) {
         usb_device(fixture, "1-3", "0002\n");
         usb_serial_tty(fixture, "1-3", "00", "ttyUSB2", "0\n");
         for (size_t i = 0; i < 3; i++) {
-                char name[] = {'t', 't', 'y', 'U', 'S', 'B', (char) ('0' + i), '\0'};
+                char name[] = { 't', 't', 'y', 'U', 'S', 'B', (char) ('0' + i), '\0' };
 
                 plug(fixture, name, i);
         }
@@ -271,7 +271,7 @@ static void test_odd_serial_numbers(void **state) {
 static void test_a_node_and_a_link_to_it_are_one_port(void **state) {
         struct fixture *fixture = *state;
         char second[PATH_SIZE];
-        const char *const globs[] = {fixture->glob, second};
+        const char *const globs[] = { fixture->glob, second };
 
         usb_device(fixture, "1-1", "77\n");
         acm_tty(fixture, "1-1", "00", "ttyACM0");
@@ -294,7 +294,7 @@ static void on_changed(void *ctx) {
 
 static void test_a_burst_is_told_once_and_other_nodes_never(void **state) {
         struct fixture *fixture = *state;
-        const char *const globs[] = {fixture->glob};
+        const char *const globs[] = { fixture->glob };
         struct serial_ports_watch *watch;
 
         assert_int_equal(serial_ports_watch_new(fixture->loop, globs, 1, on_changed, fixture, &watch), 0);
@@ -312,7 +312,7 @@ static void test_a_burst_is_told_once_and_other_nodes_never(void **state) {
 
 static void test_permissions_count_and_bytes_do_not(void **state) {
         struct fixture *fixture = *state;
-        const char *const globs[] = {fixture->glob};
+        const char *const globs[] = { fixture->glob };
         struct serial_ports_watch *watch;
 
         make_file(in_root(fixture, "dev/ttyAMA0"), "");
@@ -330,7 +330,7 @@ static void test_permissions_count_and_bytes_do_not(void **state) {
 static void test_a_folder_that_comes_goes_and_comes_again(void **state) {
         struct fixture *fixture = *state;
         char glob[PATH_SIZE];
-        const char *const globs[] = {glob, fixture->glob};
+        const char *const globs[] = { glob, fixture->glob };
         struct serial_ports_watch *watch;
 
         snprintf(glob, sizeof glob, "%s", in_root(fixture, "dev/serial/by-id/*"));
@@ -354,7 +354,7 @@ static void test_a_folder_that_comes_goes_and_comes_again(void **state) {
 static void test_hopeless_globs_harm_nobody(void **state) {
         struct fixture *fixture = *state;
         char below_file[PATH_SIZE];
-        const char *const globs[] = {below_file, "/*", "/tty*"}, *const relative[] = {"dev/tty*"};
+        const char *const globs[] = { below_file, "/*", "/tty*" }, *const relative[] = { "dev/tty*" };
         struct serial_ports_watch *watch = NULL;
 
         make_file(in_root(fixture, "file"), "");

@@ -93,10 +93,12 @@ static void on_closed(void *ctx, const struct gw_error *why) {
         end->error = *why;
 }
 
-static const struct gw_link_handler handler = {.opened = on_opened, .received = on_received, .writable = on_writable, .closed = on_closed};
+static const struct gw_link_handler handler = {
+        .opened = on_opened, .received = on_received, .writable = on_writable, .closed = on_closed
+};
 
 static void open_start(struct fixture *fixture, struct end *end, const char *path, uint32_t baud, size_t queue_max) {
-        struct gw_serial_options options = {.size = sizeof options, .path = path, .baud = baud, .queue_max = queue_max};
+        struct gw_serial_options options = { .size = sizeof options, .path = path, .baud = baud, .queue_max = queue_max };
 
         assert_int_equal(serial_link_open(fixture->loop, &options, &handler, end, &end->link), 0);
         assert_false(end->opened || end->closed);
@@ -110,7 +112,7 @@ static void open_link(struct fixture *fixture, size_t queue_max) {
 }
 
 static void assert_fails_with(struct fixture *fixture, const char *path, const char *name) {
-        struct end end = {0};
+        struct end end = { 0 };
 
         open_start(fixture, &end, path, 115200, 0);
         LOOP_UNTIL(fixture->loop, end.opened || end.closed);
@@ -152,10 +154,10 @@ static void test_the_line_is_set_as_asked(void **state) {
 
 static void test_options_out_of_range_are_refused(void **state) {
         static const struct gw_serial_options bad[] = {
-                {.path = NULL, .baud = 115200},
-                {.path = "", .baud = 115200},
-                {.path = "/dev/ttyS0", .baud = SERIAL_BAUD_MIN - 1},
-                {.path = "/dev/ttyS0", .baud = SERIAL_BAUD_MAX + 1},
+                { .path = NULL, .baud = 115200 },
+                { .path = "", .baud = 115200 },
+                { .path = "/dev/ttyS0", .baud = SERIAL_BAUD_MIN - 1 },
+                { .path = "/dev/ttyS0", .baud = SERIAL_BAUD_MAX + 1 },
         };
         struct fixture *fixture = *state;
         struct gw_link *link = NULL;
@@ -200,7 +202,7 @@ static void test_a_port_is_ours_alone(void **state) {
 
         /* Free again as soon as it is closed. */
         end_close(&fixture->end);
-        fixture->end = (struct end){0};
+        fixture->end = (struct end){ 0 };
         open_link(fixture, 0);
 }
 

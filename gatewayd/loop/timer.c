@@ -154,7 +154,7 @@ int timer_start(struct loop *loop, int64_t delay_ms, loop_fn fired, void *ctx, s
         if (!timer)
                 return -ENOMEM;
         delay_ms = delay_ms < 0 ? 0 : delay_ms;
-        *timer = (struct timer){.loop = loop, .order = queue->n_started++, .fired = fired, .ctx = ctx};
+        *timer = (struct timer){ .loop = loop, .order = queue->n_started++, .fired = fired, .ctx = ctx };
         if (__builtin_add_overflow(loop_now_ms(loop), delay_ms, &timer->due_ms))
                 timer->due_ms = INT64_MAX;
         sift_up(queue, timer, queue->n_timers++);

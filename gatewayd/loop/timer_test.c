@@ -53,7 +53,7 @@ static void on_fired(void *ctx) {
 static void start(struct fixture *fixture, size_t index, int64_t delay_ms) {
         struct alarm_clock *one = &fixture->clocks[index];
 
-        *one = (struct alarm_clock){.fixture = fixture, .due_ms = loop_now_ms(fixture->loop) + delay_ms};
+        *one = (struct alarm_clock){ .fixture = fixture, .due_ms = loop_now_ms(fixture->loop) + delay_ms };
         assert_int_equal(timer_start(fixture->loop, delay_ms, on_fired, one, &one->timer), 0);
 }
 
@@ -121,7 +121,7 @@ static void say_d_and_start_a(void *ctx) {
 
 static void test_equal_times_fire_in_the_order_of_their_starts(void **state) {
         struct fixture *fixture = *state;
-        struct order order = {.loop = fixture->loop};
+        struct order order = { .loop = fixture->loop };
         struct timer *timer;
 
         timer_start(fixture->loop, 0, say_d_and_start_a, &order, &timer);
@@ -134,7 +134,7 @@ static void test_equal_times_fire_in_the_order_of_their_starts(void **state) {
 
 static void test_a_callback_may_cancel_one_that_is_due_with_it(void **state) {
         struct fixture *fixture = *state;
-        struct order order = {.loop = fixture->loop};
+        struct order order = { .loop = fixture->loop };
         struct timer *timer;
 
         timer_start(fixture->loop, 0, say_c_and_cancel, &order, &timer);
@@ -189,7 +189,7 @@ static void on_heard(void *ctx) {
 
 static void test_a_timer_that_starts_itself_anew_leaves_others_their_turn(void **state) {
         struct fixture *fixture = *state;
-        struct restless restless = {.loop = fixture->loop};
+        struct restless restless = { .loop = fixture->loop };
 
         on_restless(&restless);
         for (size_t i = 0; i < 10; i++)

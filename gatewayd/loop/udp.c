@@ -125,8 +125,8 @@ static void receive(struct udp_link *udp) {
         int n_received;
 
         for (size_t i = 0; i < n_slots; i++) {
-                slots[i] = (struct iovec){.iov_base = udp->loop->scratch + i * udp->slot_size, .iov_len = udp->slot_size};
-                messages[i] = (struct mmsghdr){.msg_hdr = {.msg_iov = &slots[i], .msg_iovlen = 1}};
+                slots[i] = (struct iovec){ .iov_base = udp->loop->scratch + i * udp->slot_size, .iov_len = udp->slot_size };
+                messages[i] = (struct mmsghdr){ .msg_hdr = { .msg_iov = &slots[i], .msg_iovlen = 1 } };
         }
         n_received = recvmmsg(udp->fd, messages, (unsigned) n_slots, MSG_DONTWAIT, NULL);
         if (n_received < 0 && errno == ECONNREFUSED)
@@ -195,7 +195,7 @@ static void udp_link_open_socket(struct udp_link *udp) {
 /* Comes once after the socket was made, or cannot be made. */
 static void on_outcome(void *ctx) {
         struct udp_link *udp = ctx;
-        struct gw_error error = {0};
+        struct gw_error error = { 0 };
 
         if (udp->error_name) {
                 gw_error_set(&error, udp->error_name, "%s: %s", udp->resolve ? udp->resolve->host : "UDP socket",
@@ -239,7 +239,7 @@ static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *
 }
 
 static int resolve_start(struct udp_link *udp, const char *host, uint16_t port) {
-        struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_DGRAM, .ai_flags = AI_ADDRCONFIG};
+        struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_DGRAM, .ai_flags = AI_ADDRCONFIG };
         int r;
 
         udp->resolve = calloc(1, sizeof *udp->resolve);

@@ -42,8 +42,8 @@ struct fixture {
 };
 
 static int peer_bind(int family, uint16_t *port) {
-        struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(*port), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
-        struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(*port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons(*port), .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+        struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(*port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
         struct sockaddr *address = family == AF_INET ? (struct sockaddr *) &v4 : (struct sockaddr *) &v6;
         socklen_t size = family == AF_INET ? sizeof v4 : sizeof v6;
         int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -109,10 +109,12 @@ static void on_closed(void *ctx, const struct gw_error *why) {
         fixture->error = *why;
 }
 
-static const struct gw_link_handler handler = {.opened = on_opened, .received = on_received, .writable = on_writable, .closed = on_closed};
+static const struct gw_link_handler handler = {
+        .opened = on_opened, .received = on_received, .writable = on_writable, .closed = on_closed
+};
 
 static int open_link(struct fixture *fixture, const char *host, size_t max_datagram) {
-        struct gw_udp_options options = {.size = sizeof options, .max_datagram = max_datagram};
+        struct gw_udp_options options = { .size = sizeof options, .max_datagram = max_datagram };
         char address[128];
 
         snprintf(address, sizeof address, "%s:%u", host, fixture->port);
@@ -206,10 +208,10 @@ static void test_closing_while_a_name_is_looked_up(void **state) {
 }
 
 static void test_malformed_addresses_are_refused(void **state) {
-        static const char *const bad[] = {"",         ":",    "host",  "host:",  ":1337",    "host:0",    "host:65536",
-                                          "host:12x", "[]:1", "[::1]", "[::1:1", "::1:1337", "[::1]1337", "a b\n:"};
+        static const char *const bad[] = { "",         ":",    "host",  "host:",  ":1337",    "host:0",    "host:65536",
+                                           "host:12x", "[]:1", "[::1]", "[::1:1", "::1:1337", "[::1]1337", "a b\n:" };
         struct fixture *fixture = *state;
-        struct gw_udp_options options = {.size = sizeof options};
+        struct gw_udp_options options = { .size = sizeof options };
         struct gw_link *link = NULL;
 
         for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
@@ -227,7 +229,7 @@ static void test_malformed_addresses_are_refused(void **state) {
 static void test_too_long_ones_are_refused_and_dropped(void **state) {
         struct fixture *fixture = *state;
         struct udp_link_statistics statistics;
-        uint8_t data[UDP_RECEIVE_MAX + 1] = {0};
+        uint8_t data[UDP_RECEIVE_MAX + 1] = { 0 };
 
         assert_int_equal(open_link(fixture, "127.0.0.1", 0), 0);
         LOOP_UNTIL(fixture->loop, fixture->opened);
@@ -334,7 +336,7 @@ static void test_a_full_socket_refuses_and_tells_when_there_is_room(void **state
 }
 
 static void test_a_datagram_without_a_way_is_lost(void **state) {
-        static const int losses[] = {ENETUNREACH, EHOSTUNREACH, ENOBUFS, EPERM};
+        static const int losses[] = { ENETUNREACH, EHOSTUNREACH, ENOBUFS, EPERM };
         struct fixture *fixture = *state;
         struct udp_link_statistics statistics;
 

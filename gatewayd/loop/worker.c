@@ -38,7 +38,7 @@ int worker_start(struct loop *loop, void (*function)(void *ctx), void (*done)(vo
 
         if (!work)
                 return -ENOMEM;
-        *work = (struct work){.loop = loop, .work = function, .done = done, .ctx = ctx};
+        *work = (struct work){ .loop = loop, .work = function, .done = done, .ctx = ctx };
         work->uv.data = work;
         r = uv_queue_work(&loop->uv, &work->uv, on_pool, on_done);
         if (r < 0) {

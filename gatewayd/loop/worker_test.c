@@ -44,7 +44,7 @@ static void on_done(void *ctx, int result) {
 }
 
 static void task_init(struct task *task) {
-        *task = (struct task){.loop_thread = pthread_self()};
+        *task = (struct task){ .loop_thread = pthread_self() };
         sem_init(&task->gate, 0, 0);
 }
 
