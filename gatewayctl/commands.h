@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The commands, one file a group, and the one table of them. Each prints its result, as a table or as JSON, and gives the exit code;
+ * or negative with failure, which main() prints.
+ */
+
+#include <stdint.h>
+
+#include "session.h"
+
+extern const struct verb verbs[]; /* ends with words == NULL; verbs.c */
+
+/* update.c */
+int run_update(struct session *session, struct failure *failure);
+int run_rollback(struct session *session, struct failure *failure);
+
+/* device.c */
+int run_device_list(struct session *session, struct failure *failure);
+int run_device_get(struct session *session, struct failure *failure);
+int run_device_scan(struct session *session, struct failure *failure);
+int run_device_adopt(struct session *session, struct failure *failure);
+int run_device_set(struct session *session, struct failure *failure);
+int run_device_forget(struct session *session, struct failure *failure);
+int run_device_import(struct session *session, struct failure *failure);
+int run_device_diagnose(struct session *session, struct failure *failure);
+
+/* campaign.c */
+int run_jobs(struct session *session, struct failure *failure);
+int run_campaign_list(struct session *session, struct failure *failure);
+int run_campaign_get(struct session *session, struct failure *failure);
+int run_campaign_report(struct session *session, struct failure *failure);
+int run_campaign_plan(struct session *session, struct failure *failure);
+int run_campaign_start(struct session *session, struct failure *failure);
+int run_pause(struct session *session, struct failure *failure);
+int run_resume(struct session *session, struct failure *failure);
+int run_cancel(struct session *session, struct failure *failure);
+int run_retry(struct session *session, struct failure *failure);
+
+/* watch.c */
+int run_watch(struct session *session, struct failure *failure);
+
+/* artifact.c */
+int run_artifact_list(struct session *session, struct failure *failure);
+int run_artifact_import(struct session *session, struct failure *failure);
+int run_artifact_remove(struct session *session, struct failure *failure);
+
+/* package.c: without a daemon */
+int run_package_inspect(struct session *session, struct failure *failure);
+
+/* gateway.c */
+int run_gateway_info(struct session *session, struct failure *failure);
+int run_gateway_health(struct session *session, struct failure *failure);
+int run_gateway_reload(struct session *session, struct failure *failure);
+
+/* doctor.c */
+int run_doctor(struct session *session, struct failure *failure);
+
+/* audit.c */
+int run_audit(struct session *session, struct failure *failure);
+int run_audit_verify(struct session *session, struct failure *failure);
+
+/* errors.c: without a daemon */
+int run_errors(struct session *session, struct failure *failure);
+
+/* help.c, complete.c: without a daemon, or hardly */
+int run_help(struct session *session, struct failure *failure);
+int run_complete(struct session *session, struct failure *failure);
+
+/* --- shared by the groups --- */
+
+/* A regular file, opened for reading. Err: file-unreadable. */
+int file_open(const char *path, int *ret_fd, uint64_t *ret_size, struct failure *failure);
+/* The whole of a file ("-": standard input) of at most size_max bytes; the caller frees. Err: file-unreadable, file-too-large. */
+int file_read(const char *path, size_t size_max, char **ret_text, size_t *ret_size, struct failure *failure);
+const char *file_name(const char *path);
+/* artifact.import of this file. */
+int artifact_import(struct session *session, const char *path, struct json **ret_result, struct failure *failure);
+
+/* The help of one command, of a group ("device"), or of all (""). */
+int help_render(const struct verb *verb, const char *group, const struct style *style, struct strbuf *out);

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "follow.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/time.h"
+#include "document/names.h"
+#include "jobs_view.h"
+#include "progress.h"
+
+struct follow {
+        struct session *session;
+        struct progress *progress;
+        char campaign[STR_ID_MAX + 1];
+        char paused[64];  /* the reason that was told last; "" it is not paused */
+        bool over;
+        bool unsubscribed; /* the connection broke since */
+        int error;        /* from inside a notification */
+};
+
+/* --- news --- */
+
+static void set_job(struct follow *follow, const char *device, const struct json *message) {
+        struct progress_state state;
+        char outcome[OUTCOME_SIZE];
+        int r;
+
+        if (!device)
+                return;
+        job_progress(message, &state, outcome);
+        r = progress_set(follow->progress, device, &state);
+        if (r < 0)
+                follow->error = r;
+}
+
+static void note_campaign(struct follow *follow, const struct json *campaign) {
+        const char *text = json_member_text(campaign, "state"), *reason = json_member_text(campaign, "reason");
+        enum campaign_state state;
+
+        if (!text || campaign_state_parse(text, &state) < 0)
+                return;
+        follow->over = campaign_state_is_final(state);
+        if (state != CAMPAIGN_STATE_PAUSED) {
+                follow->paused[0] = '\0';
+                return;
+        }
+        if (!reason)
+                reason = "by a person";
+        if (strcmp(follow->paused, reason) != 0 && !follow->session->json) {
+                progress_erase(follow->progress);
+                printf("The campaign is paused (%s); `gatewayctl resume %s` lets it go on.\n", reason, follow->campaign);
+                fflush(stdout);
+        }
+        str_copy(follow->paused, sizeof follow->paused, reason);
+}
+
+static void on_news(void *ctx, const char *method, const struct json *params) {
+        struct follow *follow = ctx;
+        const char *type = json_member_text(params, "type"), *device = json_member_text(params, "device");
+
+        if (!str_equal(json_member_text(params, "campaign"), follow->campaign))
+                return;
+        if (strcmp(method, "progress") == 0)
+                set_job(follow, device, params);
+        else if (str_equal(type, "campaign-state"))
+                note_campaign(follow, json_child(params, "data"));
+        else if (str_equal(type, "job-state") || str_equal(type, "job-result"))
+                set_job(follow, device, json_child(params, "data"));
+}
+
+static int subscribe(struct follow *follow, struct failure *failure) {
+        _cleanup_members_ struct members params = members_new();
+        _cleanup_json_ struct json *result = NULL;
+        int r;
+
+        members_text(&params, "campaign", follow->campaign);
+        members_bool(&params, "progress", true);
+        client_listen(follow->session->client, on_news, follow);
+        r = session_call(follow->session, "events.subscribe", &params, &result, failure);
+        follow->unsubscribed = r < 0;
+        return r;
+}
+
+/* How everything stands now, whatever was missed. */
+static int look(struct follow *follow, struct json **ret_campaign, struct failure *failure) {
+        _cleanup_members_ struct members params = members_new();
+        _cleanup_json_ struct json *result = NULL;
+        int r;
+
+        members_text(&params, "id", follow->campaign);
+        members_number(&params, "limit", 1000);
+        r = session_call_pages(follow->session, "campaign.get", &params, "jobs", &result, failure);
+        if (r < 0)
+                return r;
+        note_campaign(follow, json_child(result, "campaign"));
+        JSON_FOREACH_ITEM(i, job, json_child(result, "jobs"))
+                set_job(follow, json_member_text(job, "device"), job);
+        if (ret_campaign)
+                *ret_campaign = TAKE_PTR(result);
+        return 0;
+}
+
+int follow_begin(struct session *session, const char *campaign, struct follow **ret_follow, struct failure *failure) {
+        _cleanup_follow_ struct follow *follow = calloc(1, sizeof *follow);
+        const char *term = getenv("TERM");
+        bool live = isatty(STDOUT_FILENO) && term && strcmp(term, "dumb") != 0;
+        int r = follow ? 0 : -ENOMEM;
+
+        if (r == 0)
+                r = progress_new(session->json ? NULL : stdout, live, &session->style, &follow->progress);
+        if (r < 0)
+                return failure_errno(failure, r);
+        follow->session = session;
+        str_copy(follow->campaign, sizeof follow->campaign, campaign);
+        r = session_connect(session, failure);
+        if (r == 0 && (r = client_catch_signals(session->client)) < 0)
+                failure_errno(failure, r);
+        if (r == 0)
+                r = subscribe(follow, failure);
+        if (r == 0)
+                *ret_follow = TAKE_PTR(follow);
+        return r;
+}
+
+void follow_free(struct follow *follow) {
+        if (!follow)
+                return;
+        if (follow->session && follow->session->client)
+                client_listen(follow->session->client, NULL, NULL);
+        progress_free(follow->progress);
+        free(follow);
+}
+
+/* --- the way --- */
+
+/* Says how to come back to the work that goes on. */
+static void leave(struct follow *follow, struct failure *failure) {
+        bool interrupted = client_is_interrupted(follow->session->client);
+
+        failure_set(failure, EXIT_CODE_UNFINISHED, interrupted ? "interrupted" : "not-finished-in-time",
+                    "%s; the work goes on", interrupted ? "interrupted" : "not finished within --timeout");
+        str_format(failure->advice, sizeof failure->advice, "`gatewayctl watch %s` shows it, `gatewayctl cancel %s` ends it.", follow->campaign,
+                   follow->campaign);
+}
+
+/* The daemon went away (restart, update of its package): it goes on with the work when it is back, and so do we. */
+static int reconnect(struct follow *follow, struct failure *failure) {
+        struct client *client = follow->session->client;
+        int64_t until_ms = time_now_monotonic_ms() + FOLLOW_RECONNECT_MS;
+        int r;
+
+        follow->unsubscribed = true;
+        progress_erase(follow->progress);
+        if (!follow->session->json)
+                fprintf(stderr, "gatewayctl: the connection to the daemon broke; waiting for it\n");
+        do {
+                int64_t left_ms = session_left_ms(follow->session);
+                client_pause(client, left_ms >= 0 ? MIN(left_ms, (int64_t) FOLLOW_RETRY_MS) : FOLLOW_RETRY_MS);
+                if (client_is_interrupted(client) || session_left_ms(follow->session) == 0)
+                        return 0; /* the caller sees both */
+                failure_deinit(failure);
+                r = client_reconnect(client, failure);
+                if (r == 0)
+                        r = subscribe(follow, failure);
+        } while (r < 0 && failure->exit_code == EXIT_CODE_NO_DAEMON && time_now_monotonic_ms() < until_ms);
+        if (r == 0)
+                r = look(follow, NULL, failure);
+        if (r == 0)
+                memset(failure, 0, sizeof *failure);
+        return r;
+}
+
+/* 0: something may have changed. */
+static int turn(struct follow *follow, struct failure *failure) {
+        struct session *session = follow->session;
+        int64_t left_ms = session_left_ms(session);
+        int r;
+
+        if (client_is_interrupted(session->client) || left_ms == 0) {
+                leave(follow, failure);
+                return -EINTR;
+        }
+        if (follow->unsubscribed || !client_is_connected(session->client))
+                return reconnect(follow, failure);
+        if (progress_is_stale(follow->progress) && (left_ms < 0 || left_ms > PROGRESS_REDRAW_MS))
+                left_ms = PROGRESS_REDRAW_MS;
+        r = client_wait(session->client, left_ms);
+        return r == -EINTR || r == -EPIPE || r == 0 ? 0 : failure_errno(failure, r);
+}
+
+/* look(), but a daemon that is away for a moment does not end it. */
+static int look_again(struct follow *follow, struct json **ret_campaign, struct failure *failure) {
+        int r = look(follow, ret_campaign, failure);
+
+        if (r == 0 || failure->exit_code != EXIT_CODE_NO_DAEMON)
+                return r;
+        r = reconnect(follow, failure);
+        return r < 0 ? r : look(follow, ret_campaign, failure);
+}
+
+static int watch(struct follow *follow, struct json **ret_campaign, struct failure *failure) {
+        int64_t drawn_ms = 0;
+        int r = look_again(follow, NULL, failure);
+
+        while (r == 0 && !follow->over) {
+                if (progress_is_stale(follow->progress) && time_now_monotonic_ms() - drawn_ms >= PROGRESS_REDRAW_MS) {
+                        progress_draw(follow->progress);
+                        drawn_ms = time_now_monotonic_ms();
+                }
+                r = turn(follow, failure);
+                if (r == 0 && follow->error < 0)
+                        r = failure_errno(failure, follow->error);
+        }
+        return r < 0 ? r : look_again(follow, ret_campaign, failure);
+}
+
+int follow_run(struct follow *follow, struct json **ret_campaign, struct failure *failure) {
+        int r = watch(follow, ret_campaign, failure);
+
+        progress_erase(follow->progress);
+        if (r < 0 && failure->exit_code == EXIT_CODE_UNFINISHED)
+                leave(follow, failure);
+        return r;
+}
+
+int follow_report(struct session *session, const struct json *campaign, struct failure *failure) {
+        const struct json *jobs = json_child(campaign, "jobs"), *summary = json_child(campaign, "campaign");
+        _cleanup_strbuf_ struct strbuf out = STRBUF_INIT(TEXT_LIMIT);
+        const char *state = json_member_text(summary, "state");
+        int r;
+
+        if (session->json) {
+                r = session_print_json(session, campaign, failure);
+        } else {
+                if (json_length(jobs) == 0)
+                        strbuf_appendf(&out, "The campaign is %s; no device was selected.\n", state ? state : "over");
+                else
+                        strbuf_append_char(&out, '\n');
+                r = results_render(jobs, &session->style, &out);
+                r = r < 0 ? failure_errno(failure, r) : session_print(session, &out, failure);
+        }
+        if (r < 0)
+                return r;
+        return jobs_without_success(jobs) > 0 || !str_equal(state, "completed") ? EXIT_CODE_FINDINGS : EXIT_CODE_OK;
+}

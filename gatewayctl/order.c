@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "order.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "document/campaign.h"
+#include "follow.h"
+#include "jobs_view.h"
+#include "plan_view.h"
+
+#define PLAN_LIMIT 1000 /* devices shown */
+
+int order_id(int64_t now_wall_ms, char ret_id[static ORDER_ID_SIZE]) {
+        time_t seconds = now_wall_ms / 1000;
+        uint32_t number;
+        char when[32];
+        struct tm utc;
+
+        if (getrandom(&number, sizeof number, 0) != (ssize_t) sizeof number)
+                return -errno;
+        if (!gmtime_r(&seconds, &utc) || strftime(when, sizeof when, "%Y%m%dT%H%M%S", &utc) == 0)
+                return -ERANGE;
+        return str_format(ret_id, ORDER_ID_SIZE, "local-%s-%08" PRIx32, when, number);
+}
+
+/* --- the document --- */
+
+static void add_policy(const struct arguments *arguments, struct members *document) {
+        static const char *const members[][2] = { { "mode", "mode" }, { "concurrency", "concurrency" }, { "allow_downgrade", "allow-downgrade" } };
+        _cleanup_members_ struct members policy = members_new(), trial = members_new();
+        int64_t trial_ms;
+
+        if (arguments_number(arguments, "trial", &trial_ms)) {
+                members_number(&trial, "duration_s", (trial_ms + 999) / 1000);
+                members_json(&policy, "trial", TAKE_PTR(trial.json));
+        }
+        for (size_t i = 0; i < ARRAY_SIZE(members); i++)
+                if (option_find(arguments->verb, members[i][1]))
+                        members_option(&policy, members[i][0], arguments, members[i][1]);
+        if (policy.error == 0 && json_length(policy.json) > 0)
+                members_json(document, "policy", TAKE_PTR(policy.json));
+        if (document->error == 0)
+                document->error = policy.error < 0 ? policy.error : trial.error;
+}
+
+/* A file name may hold what a comment may not. */
+static void add_comment(struct members *document, const char *comment) {
+        char clean[CAMPAIGN_COMMENT_MAX];
+
+        if (!comment || !comment[0])
+                return;
+        str_escape(clean, sizeof clean, comment, strlen(comment));
+        members_text(document, "comment", clean);
+}
+
+int order_document_begin(struct session *session, const char *comment, struct members *document, struct failure *failure) {
+        char id[ORDER_ID_SIZE];
+        int r = order_id(session->now_wall_ms, id);
+
+        if (r < 0)
+                return failure_errno(failure, r);
+        members_text(document, "schema", CAMPAIGN_SCHEMA);
+        members_text(document, "id", id);
+        members_number(document, "revision", 1);
+        add_comment(document, comment);
+        if (option_find(session->arguments->verb, "mode"))
+                add_policy(session->arguments, document);
+        return document->error < 0 ? failure_errno(failure, document->error) : 0;
+}
+
+/* --- plan and question --- */
+
+static int make_plan(struct session *session, const struct order *order, struct json **ret_plan, struct failure *failure) {
+        _cleanup_members_ struct members params = members_new();
+        _cleanup_json_ struct json *document = NULL;
+        int r = json_copy(order->document, &document);
+
+        if (r < 0)
+                return failure_errno(failure, r);
+        members_json(&params, "document", TAKE_PTR(document));
+        members_number(&params, "limit", PLAN_LIMIT);
+        return session_call_patient(session, "campaign.plan", &params, ret_plan, failure);
+}
+
+static int show_plan(struct session *session, const struct order *order, const struct json *plan, struct failure *failure) {
+        const struct plan_view view = { .plan = plan, .package = order->package, .title = order->title, .all = order->all };
+        _cleanup_strbuf_ struct strbuf out = STRBUF_INIT(TEXT_LIMIT);
+        int r;
+
+        if (session->json)
+                return 0;
+        r = plan_render(&view, &session->style, &out);
+        return r < 0 ? failure_errno(failure, r) : session_print(session, &out, failure);
+}
+
+int order_plan(struct session *session, const struct order *order, struct failure *failure) {
+        _cleanup_json_ struct json *plan = NULL;
+        int r = make_plan(session, order, &plan, failure);
+
+        if (r == 0)
+                r = show_plan(session, order, plan, failure);
+        if (r == 0 && session->json)
+                r = session_print_json(session, plan, failure);
+        return r;
+}
+
+/* The error of a plan after which nothing would ever be done. */
+static int nothing_to_do(const struct json *plan, struct failure *failure) {
+        int64_t n_reject = plan_count(plan, "reject");
+
+        JSON_FOREACH_ITEM(i, entry, json_child(plan, "devices")) {
+                const char *reason = json_member_text(entry, "reason"), *text = json_member_text(entry, "text");
+                const char *device = json_member_text(entry, "device");
+                if (!str_equal(json_member_text(entry, "verdict"), "reject") || !reason)
+                        continue;
+                if (n_reject == 1)
+                        return failure_set(failure, EXIT_CODE_REFUSED, reason, "%s: %s", device, text ? text : reason);
+                return failure_set(failure, EXIT_CODE_REFUSED, reason, "none of %" PRId64 " devices can be updated; the first, %s: %s",
+                                   n_reject, device, text ? text : reason);
+        }
+        return failure_set(failure, EXIT_CODE_REFUSED, "no-device-matches", "no device is selected");
+}
+
+/*
+ * A file that says for which hardware it is needs nobody's word, nor does one whose hardware was named on the command line. Otherwise
+ * naming one device and saying yes to its plan is that word; --yes or a pattern are none.
+ */
+static int check_statement(struct session *session, const struct order *order, const struct json *plan, struct failure *failure) {
+        if (!plan_needs_statement(plan))
+                return 0;
+        if (!order->stated_device)
+                return failure_set(failure, EXIT_CODE_REFUSED, "compatible-required",
+                                   "the file names no hardware, and several devices are meant: say which hardware it is for with --compatible MODEL");
+        if (arguments_flag(session->arguments, "yes"))
+                return failure_set(failure, EXIT_CODE_REFUSED, "compatible-required",
+                                   "the file names no hardware, and with --yes nobody looks at the plan: say which hardware it is for with --compatible MODEL");
+        return 0;
+}
+
+static bool is_yes(const char *line) {
+        return strcasecmp(line, "y\n") == 0 || strcasecmp(line, "yes\n") == 0;
+}
+
+static int ask(struct session *session, const struct order *order, const struct json *plan, struct failure *failure) {
+        FILE *stream = session->json ? stderr : stdout;
+        char line[16] = "";
+
+        if (arguments_flag(session->arguments, "yes"))
+                return 0;
+        if (!isatty(STDIN_FILENO))
+                return failure_set(failure, EXIT_CODE_USAGE, "usage", "there is no terminal to ask on: --yes starts without a question, --dry-run only plans");
+        if (plan_needs_statement(plan))
+                fprintf(stream, "The file names no hardware. By starting you state that it is made for %s.\n", order->stated_device);
+        fprintf(stream, "Start? [y/N] ");
+        fflush(stream);
+        if (!fgets(line, sizeof line, stdin))
+                fputc('\n', stream);
+        if (is_yes(line))
+                return 0;
+        return failure_set(failure, EXIT_CODE_NOT_CONFIRMED, "not-confirmed", "not started, nothing was changed");
+}
+
+/* --- the work --- */
+
+static int start(struct session *session, const struct order *order, struct json **ret_result, struct failure *failure) {
+        _cleanup_members_ struct members params = members_new();
+        _cleanup_json_ struct json *document = NULL;
+        int r = json_copy(order->document, &document);
+
+        if (r < 0)
+                return failure_errno(failure, r);
+        members_json(&params, "document", TAKE_PTR(document));
+        return session_call_patient(session, "campaign.start", &params, ret_result, failure);
+}
+
+static int start_only(struct session *session, const struct order *order, struct failure *failure) {
+        _cleanup_json_ struct json *result = NULL;
+        const char *id = json_member_text(order->document, "id");
+        int r = start(session, order, &result, failure);
+
+        if (r < 0)
+                return r;
+        if (session->json)
+                return session_print_json(session, result, failure);
+        return session_say(session, failure, "Started as %s. `gatewayctl watch %s` shows the progress, `gatewayctl cancel %s` ends it.\n", id, id, id);
+}
+
+static int start_and_follow(struct session *session, const struct order *order, const struct json *plan, struct failure *failure) {
+        _cleanup_json_ struct json *result = NULL, *campaign = NULL;
+        const char *id = json_member_text(order->document, "id");
+        _cleanup_follow_ struct follow *follow = NULL;
+        int r = follow_begin(session, id, &follow, failure);
+
+        if (r == 0)
+                r = start(session, order, &result, failure);
+        if (r == 0 && !session->json)
+                r = session_say(session, failure, "Campaign %s\n", id);
+        if (r == 0)
+                r = follow_run(follow, &campaign, failure);
+        if (r == 0 && session->json && (r = json_set(campaign, "plan", json_ref((struct json *) plan))) < 0)
+                failure_errno(failure, r);
+        return r < 0 ? r : follow_report(session, campaign, failure);
+}
+
+int order_run(struct session *session, const struct order *order, struct failure *failure) {
+        _cleanup_json_ struct json *plan = NULL;
+        int r = make_plan(session, order, &plan, failure);
+
+        if (r == 0)
+                r = show_plan(session, order, plan, failure);
+        if (r == 0)
+                r = check_statement(session, order, plan, failure);
+        if (r == 0 && arguments_flag(session->arguments, "dry-run"))
+                return session->json ? session_print_json(session, plan, failure) : 0;
+        if (r == 0 && plan_count(plan, "update") + plan_count(plan, "wait") + plan_count(plan, "unknown") == 0)
+                r = nothing_to_do(plan, failure);
+        if (r == 0)
+                r = ask(session, order, plan, failure);
+        if (r < 0)
+                return r;
+        if (arguments_flag(session->arguments, "no-wait"))
+                return start_only(session, order, failure);
+        return start_and_follow(session, order, plan, failure);
+}

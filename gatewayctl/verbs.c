@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The one table of commands: their words, options, arguments and help. Parsing, help and completion read it; nothing else knows what
+ * commands there are.
+ */
+
+#include "commands.h"
+
+#include "document/limits.h"
+
+#define END { .name = NULL }
+#define FLAG(name_, text_) { .name = name_, .kind = VALUE_NONE, .text = text_ }
+#define TEXT(name_, value_, text_) { .name = name_, .kind = VALUE_TEXT, .value = value_, .text = text_ }
+#define TEXTS(name_, value_, text_) { .name = name_, .kind = VALUE_TEXT, .value = value_, .text = text_, .repeated = true }
+#define NUMBER(name_, value_, min_, max_, text_) { .name = name_, .kind = VALUE_NUMBER, .value = value_, .min = min_, .max = max_, .text = text_ }
+#define DURATION(name_, min_, max_, text_) { .name = name_, .kind = VALUE_DURATION, .value = "TIME", .min = min_, .max = max_, .text = text_ }
+#define CHOICE(name_, value_, choices_, text_) { .name = name_, .kind = VALUE_CHOICE, .value = value_, .choices = choices_, .text = text_ }
+
+#define MODE CHOICE("mode", "MODE", "test-and-confirm|confirm-only|test-only|upload-only", \
+                    "How the new image is made to run (default: the gateway's, test-and-confirm).")
+#define TRIAL DURATION("trial", 0, CAMPAIGN_TRIAL_MAX_S * 1000ll, "How long the new image runs on trial before it is confirmed (default: the gateway's, 60 s).")
+#define YES { .name = "yes", .letter = 'y', .kind = VALUE_NONE, .text = "Start without asking." }
+#define DRY_RUN FLAG("dry-run", "Only show the plan.")
+#define NO_WAIT FLAG("no-wait", "Start, and do not wait for the end.")
+
+static const struct option_info update_options[] = {
+        TEXT("match", "GLOB", "Every adopted device whose id, key or name matches, in place of one device."),
+        MODE,
+        TEXTS("compatible", "MODEL", "The hardware that the file is for, where it does not say so itself."),
+        FLAG("allow-downgrade", "Also to an older version than the device runs."),
+        TRIAL,
+        NUMBER("concurrency", "N", 1, CAMPAIGN_CONCURRENCY_MAX, "So many devices at once (default: the gateway's, 3)."),
+        YES,
+        DRY_RUN,
+        NO_WAIT,
+        END,
+};
+static const struct option_info rollback_options[] = { MODE, TRIAL, YES, DRY_RUN, NO_WAIT, END };
+static const struct option_info list_options[] = {
+        CHOICE("state", "STATE", "discovered|adopted|configured", "Only devices in this state."),
+        TEXT("driver", "DRIVER", "Only devices of this driver."),
+        TEXTS("label", "LABEL", "Only devices with this label."),
+        TEXT("match", "GLOB", "Only devices whose id, key or name matches."),
+        END,
+};
+static const struct option_info scan_options[] = {
+        TEXT("driver", "DRIVER", "Only this driver listens (default: all that can)."),
+        DURATION("duration", 100, 60000, "How long (default 5 s)."),
+        END,
+};
+static const struct option_info adopt_options[] = {
+        TEXT("match", "GLOB", "Every discovered device whose id, key or name matches."),
+        TEXT("model", "MODEL", "Its hardware, such as acme,sensor-r2, where the device does not state it."),
+        TEXTS("label", "LABEL", "A label by which campaigns select it."),
+        TEXT("name", "NAME", "What you call it."),
+        TEXT("address", "ADDRESS", "Where it is, for drivers that cannot find it themselves."),
+        END,
+};
+static const struct option_info set_options[] = {
+        TEXT("name", "NAME", "What you call it; '' takes the name away."),
+        TEXT("model", "MODEL", "Its hardware; '' takes the statement away."),
+        TEXT("address", "ADDRESS", "Where it is; '' takes the statement away."),
+        TEXT("labels", "LABELS", "All its labels, separated by commas; '' takes all away."),
+        TEXTS("add-label", "LABEL", "One more label."),
+        TEXTS("remove-label", "LABEL", "A label less."),
+        END,
+};
+static const struct option_info import_options[] = { FLAG("dry-run", "Only check the list, and say what would be done."), END };
+static const struct option_info jobs_options[] = {
+        { .name = "campaign", .kind = VALUE_CAMPAIGN, .value = "ID", .text = "All jobs of this campaign." },
+        { .name = "device", .kind = VALUE_DEVICE, .value = "DEVICE", .text = "Only jobs of this device." },
+        FLAG("all", "Also finished ones."),
+        END,
+};
+static const struct option_info plan_options[] = { FLAG("all", "Also the devices that are not selected, and why."), END };
+static const struct option_info campaign_list_options[] = { FLAG("unfinished", "Only those with work left."), END };
+static const struct option_info campaign_get_options[] = {
+        NUMBER("revision", "N", 1, CAMPAIGN_REVISION_MAX, "This revision (default: the highest)."),
+        FLAG("steps", "Also every step of every job, with its time."),
+        END,
+};
+static const struct option_info report_options[] = { NUMBER("revision", "N", 1, CAMPAIGN_REVISION_MAX, "This revision (default: the highest)."), END };
+static const struct option_info start_options[] = { YES, DRY_RUN, NO_WAIT, END };
+static const struct option_info watch_options[] = {
+        { .name = "campaign", .kind = VALUE_CAMPAIGN, .value = "ID", .text = "Only events of this campaign, as a stream." },
+        { .name = "device", .kind = VALUE_DEVICE, .value = "DEVICE", .text = "Only events of this device." },
+        NUMBER("from", "SEQ", 1, JSON_INTEGER_MAX, "From this event on (default: only new ones; 1: the oldest that is kept)."),
+        FLAG("progress", "With --json: also the progress of uploads, which is not numbered."),
+        END,
+};
+static const struct option_info pause_options[] = { TEXT("reason", "TEXT", "What others are told."), END };
+static const struct option_info retry_options[] = {
+        { .name = "device", .kind = VALUE_DEVICE, .value = "DEVICE", .text = "Only this device.", .repeated = true },
+        { .name = "error", .kind = VALUE_ERROR_NAME, .value = "NAME", .text = "Only devices that failed with this error.", .repeated = true },
+        END,
+};
+static const struct option_info inspect_options[] = {
+        { .name = "key", .kind = VALUE_FILE, .value = "PEM", .text = "A public key: the file must be signed by it (or one of them).", .repeated = true },
+        END,
+};
+static const struct option_info audit_options[] = {
+        FLAG("verify", "Also check the chain of digests."),
+        NUMBER("from", "SEQ", 1, JSON_INTEGER_MAX, "From this row on."),
+        NUMBER("last", "N", 1, 1000000, "Only the newest rows."),
+        END,
+};
+
+#define DEVICE { "DEVICE", VALUE_DEVICE, NULL }
+#define CAMPAIGN { "CAMPAIGN", VALUE_CAMPAIGN, NULL }
+#define FILE_ARGUMENT { "FILE", VALUE_FILE, NULL }
+
+static const char update_details[] =
+        "DEVICE is an id (smp-serial:000683-if02), or a name or key that only one device has. FILE is what the build makes for updates:\n"
+        "zephyr.signed.bin, app_update.bin, or dfu_application.zip. Nothing is written to the device before you said yes to the plan.\n"
+        "\n"
+        "  gatewayctl update kitchen app_update.bin\n"
+        "  gatewayctl update kitchen app_update.bin --compatible acme,sensor-r2 --yes\n"
+        "  gatewayctl update --match 'sensor-*' app_update.bin --concurrency 5\n"
+        "  gatewayctl update kitchen app_update.bin --dry-run --json\n"
+        "\n"
+        "A file that names no hardware (an MCUboot image does not): naming one device and saying yes is your word that it fits; with --yes\n"
+        "or --match that word is --compatible. It is compared with the model of each device.\n"
+        "Ctrl-C leaves the work running; `gatewayctl watch` comes back to it, `gatewayctl cancel` ends it.";
+static const char rollback_details[] =
+        "The device goes back to the image in its other slot; nothing is uploaded. The plan says whether that is possible.\n"
+        "\n"
+        "  gatewayctl rollback kitchen";
+static const char adopt_details[] =
+        "A device that was only heard is never written to; adopting it says that it is yours.\n"
+        "\n"
+        "  gatewayctl device adopt smp-serial:000683-if02 --name kitchen --model acme,sensor-r2 --label sensor\n"
+        "  gatewayctl device adopt --match 'smp-serial:*'";
+static const char import_details[] =
+        "A list of devices to adopt or change: with a header that names the columns (id, name, model, labels, address; labels separated by\n"
+        "blanks), or just one id a line. Every mistake is told with line and column, and then nothing is done. FILE may be - .\n"
+        "\n"
+        "  id,name,model,labels,address\n"
+        "  smp-udp:kitchen,\"Kitchen, left\",\"acme,sensor-r2\",sensor kitchen,192.0.2.7:1337";
+static const char start_details[] =
+        "FILE is a campaign document in JSON (schemas/campaign.schema.json), - is standard input. Files that it names without a URL have to be\n"
+        "imported before (gatewayctl artifact import).";
+static const char watch_details[] =
+        "With a campaign: its progress until it is over; the exit code says how it ended. Without: every event of the gateway as it happens,\n"
+        "until Ctrl-C; with --json a line each.\n"
+        "\n"
+        "  gatewayctl watch\n"
+        "  gatewayctl watch local-20261205T140307-3f9a1c2e\n"
+        "  gatewayctl watch --from 1 --json";
+static const char inspect_details[] =
+        "Needs no daemon. Says what the file is, which images in which version it holds, how it is signed, and what is wrong with it.\n"
+        "\n"
+        "  gatewayctl package inspect app_update.bin\n"
+        "  gatewayctl package inspect dfu_application.zip --key acme.pem";
+static const char retry_details[] = "Queues the jobs again that ended without success, with fresh attempts: all of them, or those of --device and --error.";
+
+const struct verb verbs[] = {
+        { "update", "(DEVICE | --match GLOB) FILE", "Bring a firmware file to a device, or to several.", update_details, update_options, { DEVICE, FILE_ARGUMENT }, 1, 2, false, run_update },
+        { "rollback", "DEVICE", "Bring a device back to the image in its other slot.", rollback_details, rollback_options, { DEVICE }, 1, 1, false, run_rollback },
+        { "device list", "", "The devices that the gateway knows.", NULL, list_options, { END }, 0, 0, false, run_device_list },
+        { "device get", "DEVICE", "Everything that is known of a device: versions, slots, hashes, last result.", NULL, NULL, { DEVICE }, 1, 1, false, run_device_get },
+        { "device scan", "", "Listen for devices now.", NULL, scan_options, { END }, 0, 0, false, run_device_scan },
+        { "device adopt", "(DEVICE | --match GLOB)", "Allow that a discovered device is updated.", adopt_details, adopt_options, { DEVICE }, 0, 1, false, run_device_adopt },
+        { "device set", "DEVICE", "Change name, model, address or labels of a device.", NULL, set_options, { DEVICE }, 1, 1, false, run_device_set },
+        { "device forget", "DEVICE", "Take an adoption back and forget what is known of the device.", NULL, NULL, { DEVICE }, 1, 1, false, run_device_forget },
+        { "device import", "FILE", "Adopt or change many devices by a list (CSV).", import_details, import_options, { FILE_ARGUMENT }, 1, 1, false, run_device_import },
+        { "device diagnose", "DEVICE", "Ask the device itself, and say what is found; changes nothing.", NULL, NULL, { DEVICE }, 1, 1, false, run_device_diagnose },
+        { "jobs", "", "What is being done to which device.", NULL, jobs_options, { END }, 0, 0, false, run_jobs },
+        { "watch", "[CAMPAIGN]", "Watch a campaign to its end, or everything as it happens.", watch_details, watch_options, { CAMPAIGN }, 0, 1, false, run_watch },
+        { "pause", "CAMPAIGN", "Start nothing more of a campaign; what runs stops where it can go on later.", NULL, pause_options, { CAMPAIGN }, 1, 1, false, run_pause },
+        { "resume", "CAMPAIGN", "Let a paused campaign go on.", NULL, NULL, { CAMPAIGN }, 1, 1, false, run_resume },
+        { "cancel", "CAMPAIGN", "End a campaign; a job behind its point of no return goes on, and is named.", NULL, NULL, { CAMPAIGN }, 1, 1, false, run_cancel },
+        { "retry", "CAMPAIGN", "Queue again what ended without success.", retry_details, retry_options, { CAMPAIGN }, 1, 1, false, run_retry },
+        { "campaign list", "", "All campaigns, newest first.", NULL, campaign_list_options, { END }, 0, 0, false, run_campaign_list },
+        { "campaign get", "CAMPAIGN", "One campaign with its jobs.", NULL, campaign_get_options, { CAMPAIGN }, 1, 1, false, run_campaign_get },
+        { "campaign report", "CAMPAIGN", "Counts, failures grouped by error with advice, devices not seen.", NULL, report_options, { CAMPAIGN }, 1, 1, false, run_campaign_report },
+        { "campaign plan", "FILE", "What a campaign document would do; touches nothing.", start_details, plan_options, { FILE_ARGUMENT }, 1, 1, false, run_campaign_plan },
+        { "campaign start", "FILE", "Start a campaign document: plan, question, progress, results.", start_details, start_options, { FILE_ARGUMENT }, 1, 1, false, run_campaign_start },
+        { "artifact list", "", "The firmware files on the gateway.", NULL, NULL, { END }, 0, 0, false, run_artifact_list },
+        { "artifact import", "FILE", "Bring a firmware file to the gateway.", NULL, NULL, { FILE_ARGUMENT }, 1, 1, false, run_artifact_import },
+        { "artifact remove", "SHA256", "Remove a firmware file that no live work needs.", NULL, NULL, { { "SHA256", VALUE_TEXT, NULL } }, 1, 1, false, run_artifact_remove },
+        { "package inspect", "FILE", "Explain a firmware file.", inspect_details, inspect_options, { FILE_ARGUMENT }, 1, 1, false, run_package_inspect },
+        { "audit", "", "Who ordered what, when, and what became of it.", NULL, audit_options, { END }, 0, 0, false, run_audit },
+        { "audit verify", "", "Check that no row of the audit log was changed or removed.", NULL, NULL, { END }, 0, 0, false, run_audit_verify },
+        { "info", "", "The gateway: version, clock, plugins, drivers.", NULL, NULL, { END }, 0, 0, false, run_gateway_info },
+        { "gateway info", "", "The same as `info`.", NULL, NULL, { END }, 0, 0, true, run_gateway_info },
+        { "gateway health", "", "Is it well? Devices, jobs, store, disk, and what is wrong.", NULL, NULL, { END }, 0, 0, false, run_gateway_health },
+        { "gateway reload", "", "Have the daemon read its configuration and its adoption list again.", NULL, NULL, { END }, 0, 0, false, run_gateway_reload },
+        { "errors", "[NAME]", "What an error means and what to do; without a name all of them.", NULL, NULL, { { "NAME", VALUE_ERROR_NAME, NULL } }, 0, 1, false, run_errors },
+        { "help", "[COMMAND]", "Explain a command.", NULL, NULL, { { "COMMAND", VALUE_VERB, NULL }, { "COMMAND", VALUE_VERB, NULL } }, 0, 2, false, run_help },
+        { .words = NULL },
+};
