@@ -59,7 +59,7 @@ def check_floors(path, text):
         for number, quote, name in includes(text):
             local = quote == '"' and ((ROOT / path).parent / name).exists()
             allowed = name == "gatewayd/plugin.h" or name.startswith("common/") or local
-            if parts[1] == "common":
+            if parts[1] == "common" or is_test(path):
                 allowed = allowed or name.startswith("base/")
             if (quote == '"' or name.startswith("gatewayd/")) and not allowed:
                 breach(path, number, f"a plugin may include <gatewayd/plugin.h> and common/ only, not {name}")
