@@ -76,7 +76,7 @@ static const struct gw_setting trust_table[] = {
 static const struct gw_setting policy_table[] = {
         ENUM("mode", "test-and-confirm|confirm-only|test-only|upload-only", "test-and-confirm",
              "How devices are brought to the new image."),
-        INTEGER("concurrency", 1, JOBS_RUNNING_MAX, "3", "Devices of one campaign that are updated at once."),
+        INTEGER("concurrency", 1, 1000, "3", "Devices of one campaign that are updated at once."),
         INTEGER("attempts", 1, 100, "5", "Attempts for one device."),
         DURATION("deadline", MINUTE, 180 * DAY, "14 d", "Time from acceptance after which what is not done is given up."),
         DURATION("trial", 0, DAY, "60 s", "How long a new image runs on trial before it is confirmed."),

@@ -121,7 +121,7 @@ static void test_every_mistake_at_once(void **state) {
                 {9, "[gateway] stat_dir", "unknown key, did you mean \"state_dir\"?"},
                 {11, "[artifacts] max_size", "max_size (1G) is above quota (512M): such a file could never be kept"},
                 {12, "[artifacts] allow_private", "\"10.0.0.1/8\" is none of loopback, private, an address or a range such as 10.1.0.0/16"},
-                {14, "[policy] concurrency", "expected a whole number from 1 to 10000, found \"0\""},
+                {14, "[policy] concurrency", "expected a whole number from 1 to 1000, found \"0\""},
                 {16, "[mcuboot] require_signature", "needs public_keys: without one every image would be refused"},
                 {18, "[serial] ports", "\"ttyACM0\" is not an absolute path"},
                 {20, "[source a] prefix", "expected https://host[:port]/path/ with a slash at the end, without user and query"},
