@@ -6,6 +6,7 @@
 
 #include "api/events.h"
 #include "api/methods.h"
+#include "base/error_catalogue.h"
 #include "base/str.h"
 
 /* --- callers --- */
@@ -68,9 +69,7 @@ void call_answer(struct call *call, struct json *result) {
 }
 
 static void fail(struct call *call, enum command_code code, const struct gw_error *err, const struct json_errors *mistakes) {
-        const struct driver_registry *registry = call->api->options.registry;
-        const struct gw_error_info *info = driver_registry_error(registry, err->name);
-        struct command_failure failure = { .code = code, .err = err, .advice = info ? info->advice : NULL, .errors = mistakes };
+        struct command_failure failure = { .code = code, .err = err, .advice = error_advice(call->api->options.registry, err->name), .errors = mistakes };
         struct json *reply = NULL;
         (void) command_reply_error(call->command.id, call->api->options.gateway_id, &failure, &reply);
         finish(call, reply);
@@ -229,11 +228,15 @@ void set_hex(struct json *json, const char *member, const uint8_t *data, size_t 
                 json_set_string(json, member, hex);
 }
 
+const char *error_advice(const struct driver_registry *registry, const char *name) {
+        const struct gw_error_info *info = registry ? driver_registry_error(registry, name) : error_catalogue_find(name);
+        return info ? info->advice : NULL;
+}
+
 void set_error(const struct api_options *options, struct json *json, const char *name, const char *text) {
-        const struct gw_error_info *info = options->registry ? driver_registry_error(options->registry, name) : NULL;
         json_set_string(json, "name", name);
         json_set_string(json, "text", text);
-        json_set_string(json, "advice", info ? info->advice : NULL);
+        json_set_string(json, "advice", error_advice(options->registry, name));
 }
 
 int64_t api_wall_ms(const struct api *api) {

@@ -40,10 +40,9 @@ GW_PRINTF(2, 3) void remedy(struct diagnosis *diagnosis, const char *format, ...
 
 /* What the catalogue, or the plugin, advises. */
 static void remedy_of(struct diagnosis *diagnosis, const char *name) {
-        const struct driver_registry *registry = diagnosis->options->registry;
-        const struct gw_error_info *info = registry ? driver_registry_error(registry, name) : NULL;
-        if (info)
-                remedy(diagnosis, "%s", info->advice);
+        const char *advice = error_advice(diagnosis->options->registry, name);
+        if (advice)
+                remedy(diagnosis, "%s", advice);
 }
 
 const char *own_user(char *dst, size_t size) {

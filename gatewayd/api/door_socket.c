@@ -129,8 +129,7 @@ void door_socket_set_group(struct door_socket *socket, const char *name) {
 
 /* What somebody reads who is one too many. */
 static char *busy_line(const struct api *api) {
-        const struct gw_error_info *info = driver_registry_error(api->options.registry, "too-many-clients");
-        struct command_failure failure = { .code = COMMAND_CODE_FAILED, .advice = info ? info->advice : NULL };
+        struct command_failure failure = { .code = COMMAND_CODE_FAILED, .advice = error_advice(api->options.registry, "too-many-clients") };
         _cleanup_json_ struct json *reply = NULL;
         struct gw_error err;
         char *text = NULL;

@@ -32,7 +32,7 @@ static int look_enter(void *ctx, struct gw_error *err) {
 static int upload_enter(void *ctx, struct gw_error *err) {
         struct gw_run *run = ctx;
         (void) err;
-        run_api()->progress(run, 1, 4);
+        run_api()->progress(run, 4, 4);
         if (fixture.hold)
                 fixture.held = run;
         else
@@ -169,7 +169,7 @@ static const char *clock_state(void *ctx) {
 static int reload(void *ctx, struct json **ret_result, struct config_errors *mistakes, struct gw_error *err) {
         (void) ctx;
         if (fixture.reload_fails) {
-                config_errors_add(mistakes, "gatewayd.conf", 12, "gateway", "id", "expected less");
+                config_errors_add(mistakes, "gatewayd.conf", 12, "[gateway]", "id", "expected less");
                 gw_error_set(err, "config-invalid", "the configuration has mistakes");
                 return -EINVAL;
         }
