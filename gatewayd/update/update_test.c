@@ -769,7 +769,6 @@ static void test_plan_touches_nothing(void **state) {
 }
 
 static void test_mistakes_and_missing_files(void **state) {
-        _cleanup_json_ struct json *json = NULL;
         (void) state;
         import_version("1.1.0");
         start("c", 1, "{}", NULL);
