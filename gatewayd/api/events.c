@@ -89,10 +89,10 @@ static int send_row(void *ctx, struct event_row *row) {
         _cleanup_free_ char *text = NULL;
         size_t size = 0;
         int r;
-        if (row->seq > caller->api->durable_seq)
-                return -ECANCELED;
         if (subscription->begun && row->seq != subscription->next_seq)
                 return -ESTALE;
+        if (row->seq > caller->api->durable_seq)
+                return -ECANCELED;
         subscription->begun = true;
         subscription->next_seq = row->seq + 1;
         if (!wants(subscription, row->campaign, row->device))
