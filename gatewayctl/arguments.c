@@ -62,6 +62,7 @@ const struct verb *verb_find(const struct verb *verbs, const char *words) {
 
 /* --- reading --- */
 
+/* Reading goes from left to right; what the words before gave decides what the next may be. */
 struct parser {
         const struct verb *verbs;
         char **argv;
@@ -275,11 +276,13 @@ int arguments_parse(const struct verb *verbs, int argc, char **argv, struct argu
 
         memset(ret_arguments, 0, sizeof *ret_arguments);
         r = parse_verb(&parser);
-        if (r < 0)
-                return r;
-        if (!ret_arguments->verb)
-                return ret_arguments->group[0] ? unknown_verb(&parser) : 0;
-        return parse_rest(&parser);
+        if (r == 0 && ret_arguments->verb)
+                r = parse_rest(&parser);
+        else if (r == 0 && ret_arguments->group[0])
+                r = unknown_verb(&parser);
+        if (r < 0 && failure->exit_code == EXIT_CODE_USAGE && ret_arguments->verb)
+                str_format(failure->advice, sizeof failure->advice, "gatewayctl %s --help explains the command.", verb_words(&parser));
+        return r;
 }
 
 void arguments_deinit(struct arguments *arguments) {

@@ -13,8 +13,7 @@
 #include "base/str_list.h"
 #include "failure.h"
 
-#define ARGUMENTS_MAX 8    /* positional ones */
-#define ARGUMENT_OPTIONS_MAX 32 /* options of one command */
+#define ARGUMENTS_MAX 64 /* positional ones */
 
 enum value_kind {
         VALUE_NONE, /* a flag */

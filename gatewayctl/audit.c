@@ -10,7 +10,7 @@ enum { AUDIT_SEQ, AUDIT_TIME, AUDIT_DOOR, AUDIT_PRINCIPAL, AUDIT_COMMAND, AUDIT_
 static const struct table_column audit_columns[] = {
         [AUDIT_SEQ] = { .title = "SEQ", .side = TABLE_RIGHT }, [AUDIT_TIME] = { .title = "TIME" },
         [AUDIT_DOOR] = { .title = "DOOR" },                    [AUDIT_PRINCIPAL] = { .title = "BY" },
-        [AUDIT_COMMAND] = { .title = "COMMAND" },              [AUDIT_DEVICE] = { .title = "DEVICE", .may_cut = true },
+        [AUDIT_COMMAND] = { .title = "COMMAND" },              [AUDIT_DEVICE] = { .title = "DEVICE" },
         [AUDIT_VERSION] = { .title = "VERSION" },              [AUDIT_RESULT] = { .title = "RESULT", .may_cut = true },
 };
 

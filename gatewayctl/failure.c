@@ -70,7 +70,11 @@ static void render_text(struct strbuf *out, const char *lead, const char *text, 
 int failure_render(const struct failure *failure, const struct style *style, struct strbuf *out) {
         char text[sizeof failure->err.text + sizeof failure->err.name + 8];
 
-        str_format(text, sizeof text, "%s (%s)", failure->err.text, failure->err.name);
+        /* The name of a usage mistake says nothing that the text does not say. */
+        if (failure->exit_code == EXIT_CODE_USAGE)
+                str_copy(text, sizeof text, failure->err.text);
+        else
+                str_format(text, sizeof text, "%s (%s)", failure->err.text, failure->err.name);
         text_append_toned(out, "gatewayctl: ", TONE_BAD, style);
         render_text(out, "", text, style);
         JSON_FOREACH_ITEM(i, mistake, failure->mistakes) {

@@ -15,6 +15,7 @@ struct follow {
         struct progress *progress;
         char campaign[STR_ID_MAX + 1];
         char paused[64];  /* the reason that was told last; "" it is not paused */
+        bool running;     /* what comes before is seen by the first look() */
         bool over;
         bool unsubscribed; /* the connection broke since */
         int error;        /* from inside a notification */
@@ -60,7 +61,7 @@ static void on_news(void *ctx, const char *method, const struct json *params) {
         struct follow *follow = ctx;
         const char *type = json_member_text(params, "type"), *device = json_member_text(params, "device");
 
-        if (!str_equal(json_member_text(params, "campaign"), follow->campaign))
+        if (!follow->running || !str_equal(json_member_text(params, "campaign"), follow->campaign))
                 return;
         if (strcmp(method, "progress") == 0)
                 set_job(follow, device, params);
@@ -202,7 +203,10 @@ static int look_again(struct follow *follow, struct json **ret_campaign, struct 
 
 static int watch(struct follow *follow, struct json **ret_campaign, struct failure *failure) {
         int64_t drawn_ms = 0;
-        int r = look_again(follow, NULL, failure);
+        int r;
+
+        follow->running = true;
+        r = look_again(follow, NULL, failure);
 
         while (r == 0 && !follow->over) {
                 if (progress_is_stale(follow->progress) && time_now_monotonic_ms() - drawn_ms >= PROGRESS_REDRAW_MS) {

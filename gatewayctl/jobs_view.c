@@ -107,7 +107,7 @@ enum { JOB_CAMPAIGN, JOB_DEVICE, JOB_STATE, JOB_STEP, JOB_PERCENT, JOB_LEFT, JOB
 
 static const struct table_column job_columns[] = {
         [JOB_CAMPAIGN] = { .title = "CAMPAIGN", .may_cut = true },
-        [JOB_DEVICE] = { .title = "DEVICE", .may_cut = true },
+        [JOB_DEVICE] = { .title = "DEVICE" },
         [JOB_STATE] = { .title = "STATE" },
         [JOB_STEP] = { .title = "STEP" },
         [JOB_PERCENT] = { .title = "DONE", .side = TABLE_RIGHT },
@@ -176,7 +176,7 @@ int jobs_render(const struct json *jobs, const struct style *style, struct strbu
 enum { RESULT_DEVICE, RESULT_RESULT, RESULT_PROOF, RESULT_VERSION, RESULT_TOOK };
 
 static const struct table_column result_columns[] = {
-        [RESULT_DEVICE] = { .title = "DEVICE", .may_cut = true }, [RESULT_RESULT] = { .title = "RESULT" },
+        [RESULT_DEVICE] = { .title = "DEVICE" },        [RESULT_RESULT] = { .title = "RESULT" },
         [RESULT_PROOF] = { .title = "PROOF OR ERROR" },           [RESULT_VERSION] = { .title = "VERSION" },
         [RESULT_TOOK] = { .title = "TOOK", .side = TABLE_RIGHT },
 };

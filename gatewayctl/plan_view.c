@@ -12,9 +12,9 @@
 enum { COLUMN_DEVICE, COLUMN_MODEL, COLUMN_NOW, COLUMN_NEW, COLUMN_WHAT, COLUMN_MODE, COLUMN_TIME, COLUMN_ROLLBACK };
 
 static const struct table_column plan_columns[] = {
-        [COLUMN_DEVICE] = { .title = "DEVICE", .may_cut = true }, [COLUMN_MODEL] = { .title = "MODEL", .may_cut = true },
+        [COLUMN_DEVICE] = { .title = "DEVICE" },                  [COLUMN_MODEL] = { .title = "MODEL", .may_cut = true },
         [COLUMN_NOW] = { .title = "NOW" },                        [COLUMN_NEW] = { .title = "NEW" },
-        [COLUMN_WHAT] = { .title = "WHAT", .may_cut = true },     [COLUMN_MODE] = { .title = "MODE" },
+        [COLUMN_WHAT] = { .title = "WHAT" },                      [COLUMN_MODE] = { .title = "MODE" },
         [COLUMN_TIME] = { .title = "TIME", .side = TABLE_RIGHT }, [COLUMN_ROLLBACK] = { .title = "ROLLBACK" },
 };
 
@@ -55,14 +55,23 @@ static void describe_work(const struct json *entry, char *dst, size_t size) {
         }
 }
 
-static void update_cells(struct table *table, const struct json *entry) {
+/* Some devices cannot be updated in the mode that was asked for; only then the mode needs a column. */
+static bool modes_differ(const struct json *plan) {
+        JSON_FOREACH_ITEM(i, entry, json_child(plan, "devices"))
+                if (json_has(entry, "mode") && !str_equal(json_member_text(entry, "mode"), json_member_text(plan, "mode")))
+                        return true;
+        return false;
+}
+
+static void update_cells(struct table *table, const struct json *entry, bool with_mode) {
         bool rollback;
         int64_t duration_ms;
         char what[80], number[32];
 
         describe_work(entry, what, sizeof what);
         table_cell(table, COLUMN_WHAT, what);
-        table_cell(table, COLUMN_MODE, json_member_text(entry, "mode"));
+        if (with_mode)
+                table_cell(table, COLUMN_MODE, json_member_text(entry, "mode"));
         if (json_member_int(entry, "duration_ms", 1, INT64_MAX, &duration_ms) == 0) {
                 text_duration(number, sizeof number, MAX(duration_ms / 1000 * 1000, (int64_t) 1000));
                 str_format(what, sizeof what, "~%s", number);
@@ -83,7 +92,7 @@ static void verdict_cells(struct table *table, const struct json *entry) {
                 str_format(what, sizeof what, "refused: %s", reason ? reason : "");
                 table_toned_cell(table, COLUMN_WHAT, what, TONE_BAD);
         } else if (verdict_is(entry, "unknown")) {
-                str_format(what, sizeof what, "waits: devices.%s is not known of it yet", member ? member : "?");
+                str_format(what, sizeof what, "waits: devices.%s unknown", member ? member : "?");
                 table_toned_cell(table, COLUMN_WHAT, what, TONE_CARE);
         } else {
                 str_format(what, sizeof what, "not selected: devices.%s", member ? member : "?");
@@ -91,7 +100,7 @@ static void verdict_cells(struct table *table, const struct json *entry) {
         }
 }
 
-static void add_entry(struct table *table, const struct json *entry) {
+static void add_entry(struct table *table, const struct json *entry, bool with_mode) {
         const char *now = json_member_text(entry, "version_now");
 
         table_row(table);
@@ -100,7 +109,7 @@ static void add_entry(struct table *table, const struct json *entry) {
         table_cell(table, COLUMN_NEW, json_member_text(entry, "version_new"));
         if (verdict_is(entry, "update")) {
                 table_cell(table, COLUMN_NOW, now ? now : "unknown");
-                update_cells(table, entry);
+                update_cells(table, entry, with_mode);
         } else {
                 table_cell(table, COLUMN_NOW, now);
                 verdict_cells(table, entry);
@@ -108,6 +117,7 @@ static void add_entry(struct table *table, const struct json *entry) {
 }
 
 static int render_table(const struct plan_view *view, const struct style *style, struct strbuf *out) {
+        bool with_mode = modes_differ(view->plan);
         _cleanup_table_ struct table *table = NULL;
         int r = table_new(plan_columns, ARRAY_SIZE(plan_columns), &table);
 
@@ -115,7 +125,7 @@ static int render_table(const struct plan_view *view, const struct style *style,
                 return r;
         JSON_FOREACH_ITEM(i, entry, json_child(view->plan, "devices"))
                 if (view->all || !verdict_is(entry, "not-selected"))
-                        add_entry(table, entry);
+                        add_entry(table, entry, with_mode);
         return table_render(table, style, out);
 }
 
@@ -168,6 +178,7 @@ static void render_advice(const struct plan_view *view, const struct style *styl
 
 static void render_title(const struct plan_view *view, struct strbuf *out) {
         const char *version = json_member_text(view->package, "version"), *format = json_member_text(view->package, "format");
+        const char *mode = json_member_text(view->plan, "mode");
         const char *id = json_member_text(view->plan, "id"), *title = view->title ? view->title : id;
         _cleanup_free_ char *clean = title ? text_clean(title) : NULL;
         int64_t n_update = plan_count(view->plan, "update"), n_wait = plan_count(view->plan, "wait") + plan_count(view->plan, "unknown");
@@ -178,7 +189,9 @@ static void render_title(const struct plan_view *view, struct strbuf *out) {
                 strbuf_appendf(out, ", version %s", version);
         if (format)
                 strbuf_appendf(out, " (%s)", format);
-        strbuf_appendf(out, "; %" PRId64 " to update", n_update);
+        if (mode)
+                strbuf_appendf(out, ", mode %s", mode);
+        strbuf_appendf(out, "; %" PRId64 " device%s to update", n_update, n_update == 1 ? "" : "s");
         if (n_wait > 0)
                 strbuf_appendf(out, ", %" PRId64 " waiting", n_wait);
         if (n_reject > 0)

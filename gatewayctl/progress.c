@@ -183,7 +183,7 @@ static bool take_text(char *dst, size_t size, const char *text) {
 
 /* Did anything but numbers change? */
 static bool take_state(struct progress_job *job, const struct progress_state *state) {
-        bool changed = job->phase != state->phase || job->attempt != state->attempt;
+        bool changed = job->phase != state->phase || MAX(job->attempt, (int64_t) 1) != MAX(state->attempt, (int64_t) 1);
 
         changed |= take_text(job->step, sizeof job->step, state->step);
         changed |= take_text(job->waiting, sizeof job->waiting, state->waiting);

@@ -99,6 +99,10 @@ static const struct option_info inspect_options[] = {
         { .name = "key", .kind = VALUE_FILE, .value = "PEM", .text = "A public key: the file must be signed by it (or one of them).", .repeated = true },
         END,
 };
+static const struct option_info doctor_options[] = {
+        { .name = "config", .kind = VALUE_FILE, .value = "FILE", .text = "The configuration of a daemon that does not run (default: its own)." },
+        END,
+};
 static const struct option_info audit_options[] = {
         FLAG("verify", "Also check the chain of digests."),
         NUMBER("from", "SEQ", 1, JSON_INTEGER_MAX, "From this row on."),
@@ -152,6 +156,9 @@ static const char inspect_details[] =
         "\n"
         "  gatewayctl package inspect app_update.bin\n"
         "  gatewayctl package inspect dfu_application.zip --key acme.pem";
+static const char doctor_details[] =
+        "The running daemon makes the checks itself. Without one its program is run with --diagnose, as the daemon's user where this is root.\n"
+        "The exit code is 1 where there is an error; warnings alone give 0.";
 static const char retry_details[] = "Queues the jobs again that ended without success, with fresh attempts: all of them, or those of --device and --error.";
 
 const struct verb verbs[] = {
@@ -180,6 +187,7 @@ const struct verb verbs[] = {
         { "artifact import", "FILE", "Bring a firmware file to the gateway.", NULL, NULL, { FILE_ARGUMENT }, 1, 1, false, run_artifact_import },
         { "artifact remove", "SHA256", "Remove a firmware file that no live work needs.", NULL, NULL, { { "SHA256", VALUE_TEXT, NULL } }, 1, 1, false, run_artifact_remove },
         { "package inspect", "FILE", "Explain a firmware file.", inspect_details, inspect_options, { FILE_ARGUMENT }, 1, 1, false, run_package_inspect },
+        { "doctor", "", "Check disk, clock, plugins, ports and permissions; each with cause and remedy.", doctor_details, doctor_options, { END }, 0, 0, false, run_doctor },
         { "audit", "", "Who ordered what, when, and what became of it.", NULL, audit_options, { END }, 0, 0, false, run_audit },
         { "audit verify", "", "Check that no row of the audit log was changed or removed.", NULL, NULL, { END }, 0, 0, false, run_audit_verify },
         { "info", "", "The gateway: version, clock, plugins, drivers.", NULL, NULL, { END }, 0, 0, false, run_gateway_info },
@@ -188,5 +196,6 @@ const struct verb verbs[] = {
         { "gateway reload", "", "Have the daemon read its configuration and its adoption list again.", NULL, NULL, { END }, 0, 0, false, run_gateway_reload },
         { "errors", "[NAME]", "What an error means and what to do; without a name all of them.", NULL, NULL, { { "NAME", VALUE_ERROR_NAME, NULL } }, 0, 1, false, run_errors },
         { "help", "[COMMAND]", "Explain a command.", NULL, NULL, { { "COMMAND", VALUE_VERB, NULL }, { "COMMAND", VALUE_VERB, NULL } }, 0, 2, false, run_help },
+        { "complete", "[WORD...]", "For the completion of a shell: what the last word may become.", NULL, NULL, { END }, 0, ARGUMENTS_MAX, true, run_complete },
         { .words = NULL },
 };
