@@ -210,7 +210,8 @@ static struct smp_limits limits_of(struct smp_run *run) {
                 limits.message_max = run->tuning.message_max;
         if (run->notes.short_messages && limits.message_max > MESSAGE_SHORT)
                 limits.message_max = MESSAGE_SHORT;
-        if (limits.message_fallback > limits.message_max)
+        /* Serial recovery begins its erase anew with every first chunk: a second, shorter one would come into the first one's erase. */
+        if (limits.message_fallback > limits.message_max || run->family == VERDICT_FAMILY_RECOVERY)
                 limits.message_fallback = limits.message_max;
         return limits;
 }
