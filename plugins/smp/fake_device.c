@@ -150,6 +150,8 @@ static void boot(void *ctx) {
                 device->recovery = false;
                 device->slots[0][0].confirmed = true;
                 device->dead = device->app_silent;
+                for (uint8_t command = 0; device->app_without_images && command < 7; command++)
+                        fake_device_refuse(device, SMP_GROUP_IMAGE, command, -1, -1, SMP_RC_NOT_SUPPORTED);
         }
         device->booting = false;
         device->n_boots++;
@@ -458,6 +460,18 @@ static void answer_reset(struct fake_device *device, struct request *request) {
         device->reset_due = true;
 }
 
+static void answer_memfault(struct fake_device *device, struct request *request) {
+        if (!device->hardware || !device->software) {
+                write_text(request, "hardware_version", device->hardware);
+                return;
+        }
+        cbor_write_map(&request->writer, 2);
+        cbor_write_text(&request->writer, "hardware_version");
+        cbor_write_text(&request->writer, device->hardware);
+        cbor_write_text(&request->writer, "current_version");
+        cbor_write_text(&request->writer, device->software);
+}
+
 static void answer_os(struct fake_device *device, struct request *request) {
         switch (request->header.command) {
         case SMP_OS_ECHO:
@@ -525,7 +539,7 @@ static void answer_request(struct fake_device *device, struct request *request) 
         else if (request->header.group == SMP_GROUP_IMAGE)
                 answer_image(device, request);
         else if (request->header.group == SMP_GROUP_MEMFAULT)
-                write_text(request, "hardware_version", device->hardware);
+                answer_memfault(device, request);
         else
                 refuse(request, -1, SMP_RC_NOT_SUPPORTED);
 }

@@ -32,6 +32,8 @@ struct fake_device {
         uint32_t buf_size, buf_count; /* 0: not told */
         uint32_t slot_size;     /* 0: slot info is not offered */
         const char *board, *hardware; /* NULL: not offered */
+        const char *software;   /* version that the application states beside `hardware` */
+        bool app_without_images; /* what starts after a recovery has no image management */
         bool no_downgrade;
         bool recovery;          /* the bootloader itself answers */
         bool no_hashes;         /* it lists no hashes */

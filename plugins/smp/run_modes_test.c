@@ -189,13 +189,16 @@ static void test_recovery(void **state) {
         static const struct {
                 bool no_hashes, silent;
                 int mode;
+                const char *software; /* NULL: the application has image management */
                 enum gw_result result;
                 enum gw_proof proof;
         } rows[] = {
-                { false, false, 0, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE_CONFIRMED },
-                { false, false, -2, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE_CONFIRMED },
-                { true, false, 0, GW_RESULT_UPDATED, GW_PROOF_VERSION_READ },
-                { false, true, -2, GW_RESULT_SENT_UNPROVEN, GW_PROOF_NONE },
+                { false, false, 0, NULL, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE_CONFIRMED },
+                { false, false, -2, NULL, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE_CONFIRMED },
+                { true, false, 0, NULL, GW_RESULT_UPDATED, GW_PROOF_VERSION_READ },
+                { false, true, -2, NULL, GW_RESULT_SENT_UNPROVEN, GW_PROOF_NONE },
+                { false, false, 0, "1.1.0", GW_RESULT_UPDATED, GW_PROOF_VERSION_READ },
+                { false, false, 0, "1.0.0", GW_RESULT_SENT_UNPROVEN, GW_PROOF_NONE },
         };
 
         (void) state;
@@ -207,6 +210,9 @@ static void test_recovery(void **state) {
                 fixture.device.mode = rows[i].mode;
                 fixture.device.no_hashes = rows[i].no_hashes;
                 fixture.device.app_silent = rows[i].silent;
+                fixture.device.app_without_images = rows[i].software;
+                fixture.device.hardware = "acme,meter";
+                fixture.device.software = rows[i].software;
                 fixture.device.buf_count = rows[i].mode == 0 ? 1 : 0;
                 fixture_expect(&fixture, rows[i].result, rows[i].proof,
                                rows[i].silent ? "connect inspect upload reset return" : "connect inspect upload reset return verify");

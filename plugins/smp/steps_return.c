@@ -32,6 +32,11 @@ static uint64_t exchange_bytes(const struct smp_run *run) {
         return bytes;
 }
 
+/* The one slot was written by the bootloader, and this is the reset after it. */
+static bool is_recovery_done(const struct smp_run *run) {
+        return run->notes.phase == BLOB_READY && run->notes.family == VERDICT_FAMILY_RECOVERY;
+}
+
 static void gave_up(struct smp_run *run) {
         struct verdict_silence silence = {
                 .where = VERDICT_SILENCE_AFTER_RESET, .reverts = run_reverts(run) && !run->way.permanent,
@@ -44,7 +49,7 @@ static void gave_up(struct smp_run *run) {
                 run_stopped(run);
                 return;
         }
-        if (run->notes.phase == BLOB_READY && run->notes.family == VERDICT_FAMILY_RECOVERY) {
+        if (is_recovery_done(run)) {
                 run_note(run, "the application does not speak SMP, or does not run: nothing proves the update");
                 run_done(run, GW_RESULT_SENT_UNPROVEN, GW_PROOF_NONE);
                 return;
@@ -95,12 +100,34 @@ static void returned(struct smp_run *run) {
         run_next(run);
 }
 
+/* A single-slot application usually has no image management: then only its own word tells what runs. */
+static void version_asked(void *ctx, int result, const struct gw_error *err) {
+        struct smp_run *run = ctx;
+
+        (void) err;
+        smp_probe_free(run->probe);
+        run->probe = NULL;
+        run->state.n_images = 0;
+        if (result < 0)
+                retry_later(run);
+        else
+                returned(run);
+}
+
+static void ask_version(struct smp_run *run) {
+        run->probed = (struct smp_probe_result) SMP_PROBE_RESULT_INIT;
+        if (smp_probe_start(run->client, SMP_PROBE_MEMFAULT, &run->probed, version_asked, run, &run->probe) < 0)
+                retry_later(run);
+}
+
 static void looked(struct smp_run *run, const struct smp_answer *failed) {
         const struct smp_refusal answer = { SMP_GROUP_IMAGE, SMP_IMAGE_STATE, SMP_OP_READ, failed ? failed->status : (struct smp_status){ 0 } };
         struct refusal refusal = run_refusal(run, &answer, 0);
         struct gw_error err = { 0 };
 
-        if (failed && failed->result == -EREMOTEIO)
+        if (failed && failed->result == -EREMOTEIO && is_recovery_done(run))
+                ask_version(run);
+        else if (failed && failed->result == -EREMOTEIO)
                 run_answer_failed(run, failed, &refusal);
         else if (failed)
                 retry_later(run);
@@ -214,9 +241,11 @@ static void reset_once_more(struct smp_run *run) {
         run_jump(run, "reset");
 }
 
-static bool version_of_first_is(const struct smp_run *run, const struct gw_wanted *wanted) {
+static bool version_is(const struct smp_run *run, const struct gw_wanted *wanted) {
         bool known;
 
+        if (run->state.n_images == 0)
+                return choice_version_compare(run->probed.memfault_version, wanted->version, &known) == 0 && known;
         for (size_t i = 0; i < run->state.n_images; i++)
                 if (run->state.images[i].image == wanted->image && run->state.images[i].slot == 0)
                         return choice_version_compare(run->state.images[i].version, wanted->version, &known) == 0 && known;
@@ -232,10 +261,10 @@ static void verify_recovery(struct smp_run *run) {
         if (running && verdict_hash_is(running, wanted->hash, wanted->hash_size)) {
                 run_done(run, GW_RESULT_UPDATED, running->flags & GW_IMAGE_CONFIRMED ? GW_PROOF_HASH_ACTIVE_CONFIRMED : GW_PROOF_HASH_ACTIVE);
         } else if (verdict_find(run->state.images, run->state.n_images, wanted->image, wanted->hash, wanted->hash_size) ||
-                   version_of_first_is(run, wanted)) {
+                   version_is(run, wanted)) {
                 run_done(run, GW_RESULT_UPDATED, GW_PROOF_VERSION_READ);
         } else if (run->state.n_images == 0) {
-                run_note(run, "the bootloader lists no image: nothing proves the update");
+                run_note(run, "the device answers but tells neither images nor version: nothing proves the update");
                 run_done(run, GW_RESULT_SENT_UNPROVEN, GW_PROOF_NONE);
         } else {
                 gw_error_set(&err, "verify-failed", "expected version %s in the slot, read %s", wanted->version, run->state.images[0].version);
