@@ -34,6 +34,7 @@ enum step_end {
 struct gw_run {
         struct run_options options;
         const struct gw_operation *operation;
+        char *campaign;
         char *resume_step;
         size_t journaled; /* index of the step that the journal holds, SIZE_MAX none */
         void *ctx; /* the driver's */
@@ -50,8 +51,11 @@ struct gw_run {
         struct run_end end;
         void (*committed_done)(void *run_ctx);
 
-        bool stop_wanted, stop_told;
+        bool stop_wanted; /* by the owner, for the rest of the run */
         enum gw_stop_reason stop_reason;
+        bool timed_out; /* the running step */
+        bool stop_told; /* to the running step, with this reason */
+        enum gw_stop_reason told_reason;
 
         struct timer *turn_timer, *step_timer, *grace_timer;
         int64_t last_checkpoint_ms;
@@ -68,7 +72,7 @@ static void schedule_turn(struct gw_run *run) {
 }
 
 static struct log_fields log_fields_of(const struct gw_run *run) {
-        return (struct log_fields){ .campaign = run->options.campaign, .device = run->options.device_id, .step = run_step_name(run) };
+        return (struct log_fields){ .campaign = run->campaign, .device = run->options.device_id, .step = run_step_name(run) };
 }
 
 /* --- making and ending --- */
@@ -80,6 +84,29 @@ static bool find_step(const struct gw_run *run, const char *name, size_t *ret_in
                         return true;
                 }
         return false;
+}
+
+bool run_step_is_resumable(const struct gw_driver *driver, enum gw_operation_kind operation, const char *step) {
+        const struct gw_operation *steps = &driver->operations[operation];
+        for (size_t i = 0; i < steps->n_steps; i++)
+                if (strcmp(steps->steps[i].name, step) == 0)
+                        return steps->steps[i].flags & (GW_STEP_RESUMABLE | GW_STEP_PREPARE);
+        return true;
+}
+
+static int copy_options(struct gw_run *run, const struct run_options *options) {
+        if (options->campaign && !(run->campaign = strdup(options->campaign)))
+                return -ENOMEM;
+        if (options->resume_step && options->resume_step[0] && !(run->resume_step = strdup(options->resume_step)))
+                return -ENOMEM;
+        if (options->blob_size == 0)
+                return 0;
+        run->blob = malloc(options->blob_size);
+        if (!run->blob)
+                return -ENOMEM;
+        memcpy(run->blob, options->blob, options->blob_size);
+        run->blob_size = options->blob_size;
+        return 0;
 }
 
 int run_new(const struct run_options *options, struct gw_run **ret_run) {
@@ -94,19 +121,12 @@ int run_new(const struct run_options *options, struct gw_run **ret_run) {
         run->operation = operation;
         run->committed = options->committed;
         run->journaled = SIZE_MAX;
-        if (options->resume_step && options->resume_step[0]) {
-                run->resume_step = strdup(options->resume_step);
-                (void) find_step(run, options->resume_step, &run->journaled);
+        if (copy_options(run, options) < 0) {
+                run_free(run);
+                return -ENOMEM;
         }
-        if (options->blob_size > 0) {
-                run->blob = malloc(options->blob_size);
-                if (!run->blob) {
-                        run_free(run);
-                        return -ENOMEM;
-                }
-                memcpy(run->blob, options->blob, options->blob_size);
-                run->blob_size = options->blob_size;
-        }
+        if (run->resume_step)
+                (void) find_step(run, run->resume_step, &run->journaled);
         *ret_run = run;
         return 0;
 }
@@ -123,6 +143,7 @@ void run_free(struct gw_run *run) {
         cancel_timers(run);
         if (run->ctx)
                 run->options.driver->run_free(run->ctx);
+        free(run->campaign);
         free(run->resume_step);
         free(run->blob);
         free(run);
@@ -148,6 +169,7 @@ static void finish_with(struct gw_run *run, enum run_end_kind kind, const struct
 /* --- entering steps --- */
 
 static void step_timed_out(void *ctx);
+static void tell_driver(struct gw_run *run, enum gw_stop_reason reason);
 
 static void enter_step(struct gw_run *run) {
         const struct gw_step *step = &run->operation->steps[run->step];
@@ -156,15 +178,18 @@ static void enter_step(struct gw_run *run) {
 
         run->phase = RUN_STEPPING;
         run->step_end = STEP_RUNNING;
-        run->stop_told = false;
+        run->stop_told = run->timed_out = false;
         run->entered_any = true;
         if (step->timeout_ms > 0)
                 (void) timer_start(run->options.loop, step->timeout_ms, step_timed_out, run, &run->step_timer);
         if (run->options.owner->entered)
                 run->options.owner->entered(run->options.owner_ctx, run, step->name);
         r = step->enter(run->ctx, &err);
-        if (r >= 0)
+        if (r >= 0) {
+                if (run->stop_wanted)
+                        tell_driver(run, run->stop_reason);
                 return;
+        }
         if (!gw_error_is_set(&err))
                 gw_error_set(&err, "plugin-misbehaved", "step %s failed: %s", step->name, strerror(-r));
         run_api()->fail(run, &err);
@@ -174,14 +199,23 @@ static bool is_prepare(const struct gw_run *run, size_t index) {
         return run->operation->steps[index].flags & GW_STEP_PREPARE;
 }
 
-/* A run that is to stop does so before a step at which it can begin again, or, canceled, before any. */
+/* Canceled behind its last resumable step: the device may be on trial, and only a step can reset it. So the run is made ready
+ * and goes on at its journaled step, which is told. */
+static bool winds_down(const struct gw_run *run) {
+        return run->stop_reason == GW_STOP_CANCEL && run->journaled != SIZE_MAX && !(run->operation->steps[run->journaled].flags & GW_STEP_RESUMABLE);
+}
+
+/* A run that is to stop does so before a step at which it can begin again; any other step is entered and told. */
 static bool stops_before(const struct gw_run *run, size_t index) {
-        uint32_t flags = run->operation->steps[index].flags;
         if (!run->stop_wanted)
                 return false;
-        if (run->committed && run->stop_reason != GW_STOP_SHUTDOWN)
+        if (run->stop_reason == GW_STOP_SHUTDOWN)
+                return true;
+        if (run->committed)
                 return false;
-        return (flags & (GW_STEP_RESUMABLE | GW_STEP_PREPARE)) || run->stop_reason == GW_STOP_CANCEL || run->stop_reason == GW_STOP_SHUTDOWN;
+        if (is_prepare(run, index))
+                return !winds_down(run);
+        return run->operation->steps[index].flags & GW_STEP_RESUMABLE;
 }
 
 /* The step is in the journal already: a run that was begun again enters it without another write. */
@@ -241,15 +275,19 @@ static void go_behind(struct gw_run *run, size_t index) {
 
 static void end_stopped(struct gw_run *run) {
         struct gw_error err;
-        if (!run->stop_wanted) {
-                gw_error_set(&err, "plugin-misbehaved", "step %s stopped without being asked", run_step_name(run));
-                finish_with(run, RUN_END_FAIL, &err);
-        } else if (run->stop_reason == GW_STOP_TIMEOUT) {
+        if (run->stop_wanted && (!run->timed_out || run->stop_reason != GW_STOP_PAUSE)) {
+                finish_with(run, RUN_END_STOPPED, NULL);
+        } else if (run->timed_out) {
                 gw_error_set(&err, "step-timeout", "step %s did not end in time", run_step_name(run));
                 finish_with(run, RUN_END_AGAIN, &err);
         } else {
-                finish_with(run, RUN_END_STOPPED, NULL);
+                gw_error_set(&err, "plugin-misbehaved", "step %s stopped without being asked", run_step_name(run));
+                finish_with(run, RUN_END_FAIL, &err);
         }
+}
+
+static bool is_shutting_down(const struct gw_run *run) {
+        return run->stop_wanted && run->stop_reason == GW_STOP_SHUTDOWN;
 }
 
 static void turn(void *ctx) {
@@ -260,6 +298,8 @@ static void turn(void *ctx) {
                 return;
         run->phase = RUN_IDLE;
         timer_cancel(TAKE_PTR(run->step_timer));
+        if (!is_shutting_down(run)) /* the grace was for the step that ended just now */
+                timer_cancel(TAKE_PTR(run->grace_timer));
         switch (step_end) {
         case STEP_RUNNING:
                 break;
@@ -324,12 +364,19 @@ static void grace_over(void *ctx) {
         end_stopped(run);
 }
 
+static bool is_graver(enum gw_stop_reason reason, enum gw_stop_reason than) {
+        static const int weight[] = { [GW_STOP_PAUSE] = 0, [GW_STOP_CANCEL] = 1, [GW_STOP_TIMEOUT] = 2, [GW_STOP_SHUTDOWN] = 3 };
+        return weight[reason] > weight[than];
+}
+
 static void tell_driver(struct gw_run *run, enum gw_stop_reason reason) {
-        run->stop_wanted = true;
-        run->stop_reason = reason;
-        if (run->stop_told || run->step_end != STEP_RUNNING)
+        bool may_still = reason == GW_STOP_PAUSE || reason == GW_STOP_CANCEL;
+        if (run->step_end != STEP_RUNNING || (run->stop_told && !is_graver(reason, run->told_reason)))
+                return;
+        if (may_still && (run->committed || (is_prepare(run, run->step) && winds_down(run))))
                 return;
         run->stop_told = true;
+        run->told_reason = reason;
         run->options.driver->run_stop(run->ctx, reason);
 }
 
@@ -340,21 +387,24 @@ static void step_timed_out(void *ctx) {
                 return;
         if (!run->grace_timer)
                 (void) timer_start(run->options.loop, RUN_STOP_GRACE_MS, grace_over, run, &run->grace_timer);
+        run->timed_out = true;
         tell_driver(run, GW_STOP_TIMEOUT);
 }
 
 int run_stop(struct gw_run *run, enum gw_stop_reason reason) {
+        bool is_committed = run->committed || run->phase == RUN_COMMITTING; /* the journal may say so already */
         if (run->phase == RUN_ENDED)
                 return -EALREADY;
-        if (run->committed && (reason == GW_STOP_CANCEL || reason == GW_STOP_PAUSE))
+        if (is_committed && (reason == GW_STOP_CANCEL || reason == GW_STOP_PAUSE))
                 return -EBUSY;
         /* A cancel may have to reset a device first; only the end of the daemon cannot wait. */
         if (reason == GW_STOP_SHUTDOWN && !run->grace_timer)
                 (void) timer_start(run->options.loop, RUN_STOP_GRACE_MS, grace_over, run, &run->grace_timer);
-        if (run->phase == RUN_STEPPING || run->phase == RUN_COMMITTING)
-                tell_driver(run, reason);
+        if (!run->stop_wanted || is_graver(reason, run->stop_reason))
+                run->stop_reason = reason;
         run->stop_wanted = true;
-        run->stop_reason = reason;
+        if (run->phase == RUN_STEPPING || run->phase == RUN_COMMITTING)
+                tell_driver(run, run->stop_reason);
         return 0;
 }
 
@@ -453,13 +503,16 @@ static void committed_at_once(void *ctx) {
 static int api_committed(struct gw_run *run, void (*done)(void *run_ctx)) {
         if (run->phase != RUN_STEPPING || run->step_end != STEP_RUNNING)
                 return -EINVAL;
-        run->phase = RUN_COMMITTING;
-        run->committed_done = done;
-        if (!run->committed && run->options.owner->commit) {
-                run->options.owner->commit(run->options.owner_ctx, run);
-                return 0;
+        if (run->committed || !run->options.owner->commit) {
+                int r = timer_start(run->options.loop, 0, committed_at_once, run, &run->turn_timer);
+                if (r < 0)
+                        return r;
         }
-        return timer_start(run->options.loop, 0, committed_at_once, run, &run->turn_timer);
+        run->committed_done = done;
+        run->phase = RUN_COMMITTING;
+        if (!run->turn_timer)
+                run->options.owner->commit(run->options.owner_ctx, run);
+        return 0;
 }
 
 static void api_progress(struct gw_run *run, uint64_t done, uint64_t total) {
@@ -563,7 +616,7 @@ const char *run_step_name(const struct gw_run *run) {
 }
 
 const char *run_campaign(const struct gw_run *run) {
-        return run->options.campaign;
+        return run->campaign;
 }
 
 const char *run_device_id(const struct gw_run *run) {

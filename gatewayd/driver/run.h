@@ -61,8 +61,8 @@ struct run_options {
         enum gw_operation_kind operation;
         const struct gw_device *device;
         const struct gw_order *order; /* NULL unless update; lives as long as the run */
-        const char *campaign;         /* for logs, NULL none; lives as long as the run */
-        const char *device_id;        /* likewise */
+        const char *campaign;         /* for logs, NULL none; copied */
+        const char *device_id;        /* for logs; lives as long as the run */
         const char *resume_step;      /* copied */
         const void *blob;             /* copied */
         size_t blob_size;
@@ -79,10 +79,15 @@ void run_free(struct gw_run *run);
 
 int run_start(struct gw_run *run, struct gw_error *err);
 /* Asks the run to stop; owner.ended follows (STOPPED, or another end that came first), for SHUTDOWN within RUN_STOP_GRACE_MS. Behind the point
- * of no return CANCEL and PAUSE are refused with -EBUSY. */
+ * of no return (or while it is written down) CANCEL and PAUSE are refused with -EBUSY. A graver reason replaces a lighter one: PAUSE, CANCEL,
+ * SHUTDOWN. */
 int run_stop(struct gw_run *run, enum gw_stop_reason reason);
 /* The answer to owner.journal and owner.commit. r < 0: the store failed, the run ends AGAIN with store-failed. */
 void run_journaled(struct gw_run *run, int r);
+
+/* May a job that was journaled at this step be ended without a further run? Not behind its last resumable step: a device on trial has to
+ * be reset by the driver. true for a step that the driver does not know. */
+bool run_step_is_resumable(const struct gw_driver *driver, enum gw_operation_kind operation, const char *step);
 
 const struct gw_run_api *run_api(void);
 const void *run_blob(const struct gw_run *run, size_t *ret_size);

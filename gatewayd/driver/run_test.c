@@ -346,6 +346,68 @@ static void test_step_timeout(void **state) {
         expect("next jump=test hold", NULL, "connect inspect prepared journal=test/0 test stop=timeout free AGAIN=step-timeout ");
 }
 
+/* A step that ended after all, though late, leaves no stop behind for the next one. */
+static void test_late_but_ended(void **state) {
+        (void) state;
+        bench.ignore_stop = true;
+        begin("next jump=test hold hold", NULL);
+        run_until("stop=timeout");
+        run_api()->next(bench.run);
+        run_until("reset/0 reset");
+        run_api()->stopped(bench.run);
+        run_until("FAIL");
+        assert_non_null(strstr(bench.trace, "test stop=timeout journal=reset/0 reset free FAIL=plugin-misbehaved"));
+}
+
+/* Behind the last step at which it can begin again the next step is entered, to be told: the device may be on trial. */
+static void test_cancel_between_steps(void **state) {
+        (void) state;
+        bench.hold_journal = true;
+        begin("next jump=reset hold", NULL);
+        run_until("journal=reset");
+        assert_int_equal(run_stop(bench.run, GW_STOP_CANCEL), 0);
+        run_journaled(bench.run, 0);
+        run_until("STOPPED");
+        assert_string_equal(bench.trace, "connect inspect prepared journal=reset/0 reset stop=cancel free STOPPED ");
+}
+
+/* So is a run that is begun again only to be canceled. */
+static void test_cancel_begun_again(void **state) {
+        (void) state;
+        begin("next next hold", "reset");
+        assert_int_equal(run_stop(bench.run, GW_STOP_CANCEL), 0);
+        run_until("STOPPED");
+        assert_string_equal(bench.trace, "connect inspect prepared reset stop=cancel free STOPPED ");
+        begin("", "upload");
+        assert_int_equal(run_stop(bench.run, GW_STOP_CANCEL), 0);
+        run_until("STOPPED");
+        assert_string_equal(bench.trace, "free STOPPED ");
+}
+
+static void test_graver_reason(void **state) {
+        (void) state;
+        bench.ignore_stop = true;
+        begin("next jump=reset hold", NULL);
+        run_until("reset/0 reset");
+        assert_int_equal(run_stop(bench.run, GW_STOP_PAUSE), 0);
+        assert_int_equal(run_stop(bench.run, GW_STOP_PAUSE), 0);
+        assert_int_equal(run_stop(bench.run, GW_STOP_CANCEL), 0);
+        assert_int_equal(run_stop(bench.run, GW_STOP_PAUSE), 0);
+        run_api()->stopped(bench.run);
+        run_until("STOPPED");
+        assert_non_null(strstr(bench.trace, "reset stop=pause stop=cancel free STOPPED"));
+}
+
+/* The journal may hold the point of no return already: nothing is canceled any more. */
+static void test_cancel_while_committing(void **state) {
+        (void) state;
+        begin("next jump=reset commit", NULL);
+        run_until("commit");
+        assert_null(strstr(bench.trace, "committed"));
+        assert_int_equal(run_stop(bench.run, GW_STOP_CANCEL), -EBUSY);
+        run_until("committed");
+}
+
 static void test_stop_without_being_asked(void **state) {
         (void) state;
         expect("stopped", NULL, "connect free FAIL=plugin-misbehaved ");
@@ -397,6 +459,11 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_stop_before_it_began, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_journal_fails, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_step_timeout, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_late_but_ended, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_cancel_between_steps, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_cancel_begun_again, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_graver_reason, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_cancel_while_committing, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_stop_without_being_asked, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_blob_limit, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_registry, set_up, tear_down),

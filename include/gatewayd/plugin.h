@@ -548,8 +548,9 @@ struct gw_driver {
         int (*plan)(void *driver, const struct gw_plan_request *request, struct gw_plan *ret_plan, struct gw_error *err);
         /* A context for one run; lives until run_free. Nothing is done yet. */
         int (*run_new)(void *driver, struct gw_run *run, void **ret_run_ctx, struct gw_error *err);
-        /* End the running step soon, at a point from which it can be resumed; called at most once a step, never before enter. The
-         * step ends with `stopped`, or with any other end if that comes first. Behind the point of no return only
+        /* End the running step soon, at a point from which it can be resumed; called once a step, never before enter, and
+         * again only with a graver reason (pause, cancel, timeout, shutdown). A step that ends otherwise is followed by the next one, which
+         * is told again unless it is RESUMABLE: then it is not entered. The step ends with `stopped`, or with any other end if that comes first. Behind the point of no return only
          * GW_STOP_SHUTDOWN and GW_STOP_TIMEOUT come; those two must be answered within 4 s. After a cancel a device on trial may take
          * the time that its reset needs. */
         void (*run_stop)(void *run_ctx, enum gw_stop_reason reason);
