@@ -41,7 +41,7 @@ void api_free(struct api *api) {
                 return;
         door_socket_free(api->socket);
         LIST_FOREACH_SAFE(call, spare, &api->calls, link)
-                call_free(call);
+        call_free(call);
         events_stop(api);
         free(api);
 }

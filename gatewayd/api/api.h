@@ -30,7 +30,7 @@ struct api_options {
         const struct plugins *plugins;
         const struct settings *settings; /* see api_set_settings() */
         const char *gateway_id;
-        const struct clock *clock;       /* NULL: clock_real() */
+        const struct clock *clock; /* NULL: clock_real() */
         /* Name of the clock's state: clock_credible_name(). */
         const char *(*clock_state)(void *ctx);
         /* gateway.reload: reads the configuration again. 0 with *ret_result {changed: [...], adopted}; -EINVAL with every mistake. */

@@ -8,8 +8,8 @@
 /* The first finding of a check at this level; NULL. */
 static const struct json *found(const struct json *result, const char *check, const char *level) {
         JSON_FOREACH_ITEM(i, row, json_child(result, "findings"))
-                if (strcmp(text_of(row, "check"), check) == 0 && strcmp(text_of(row, "level"), level) == 0)
-                        return row;
+        if (strcmp(text_of(row, "check"), check) == 0 && strcmp(text_of(row, "level"), level) == 0)
+                return row;
         return NULL;
 }
 
@@ -55,16 +55,20 @@ static void test_of_a_running_daemon(void **state) {
 }
 
 static void test_without_a_daemon(void **state) {
-        _cleanup_json_ struct json *result = diagnose("[gateway]\nstate_dir = /nonexistent/state\ncontrol_socket = /nonexistent/socket\n"
-                                                      "control_group = no-such-group\nadoption_list = /nonexistent/list\n"
-                                                      "[trust]\nca_file = /nonexistent/ca.pem\n[mcuboot]\npublic_keys = /nonexistent/key.pem\n");
-        size_t n_files = 0;
+        _cleanup_json_ struct json *result =
+                diagnose("[gateway]\nstate_dir = /nonexistent/state\ncontrol_socket = /nonexistent/socket\n"
+                         "control_group = no-such-group\nadoption_list = /nonexistent/list\n"
+                         "[trust]\nca_file = /nonexistent/ca.pem\n[mcuboot]\npublic_keys = /nonexistent/key.pem\n");
+        size_t n_files = 0, n_no_place = 0;
         (void) state;
         assert_non_null(found(result, "state", "error"));
         assert_non_null(strstr(text_of(found(result, "socket", "error"), "text"), "no-such-group"));
         assert_non_null(found(result, "socket", "warning")); /* nobody serves it */
+        JSON_FOREACH_ITEM(j, row, json_child(result, "findings"))
+        n_no_place += strstr(text_of(row, "text"), "cannot make the control socket in /nonexistent:") != NULL;
+        assert_int_equal(n_no_place, 1);
         JSON_FOREACH_ITEM(i, row, json_child(result, "findings"))
-                n_files += strcmp(text_of(row, "check"), "files") == 0 && strcmp(text_of(row, "level"), "error") == 0;
+        n_files += strcmp(text_of(row, "check"), "files") == 0 && strcmp(text_of(row, "level"), "error") == 0;
         assert_int_equal(n_files, 3);
         assert_null(found(result, "store", "ok"));
         assert_null(found(result, "plugins", "error")); /* not asked */
@@ -74,7 +78,8 @@ static void test_disk_and_rights(void **state) {
         char text[256];
         (void) state;
         assert_int_equal(chmod(fixture.folder, 0777), 0);
-        (void) str_format(text, sizeof text, "[gateway]\nstate_dir = %s\ncontrol_socket = %s/socket\ncontrol_group = root\n[artifacts]\nreserve = 64T\n",
+        (void) str_format(text, sizeof text,
+                          "[gateway]\nstate_dir = %s\ncontrol_socket = %s/socket\ncontrol_group = root\n[artifacts]\nreserve = 64T\n",
                           fixture.folder, fixture.folder);
         {
                 _cleanup_json_ struct json *result = diagnose(text);
@@ -97,7 +102,8 @@ static void test_port_held_by_somebody(void **state) {
         assert_int_equal(pipe(ready), 0);
         (void) str_format(link_path, sizeof link_path, "%s/ttyTEST0", fixture.folder);
         assert_int_equal(symlink(ptsname(master), link_path), 0);
-        (void) str_format(text, sizeof text, "[gateway]\nstate_dir = %s\ncontrol_group = root\n[serial]\nports = %s/ttyTEST*\n", fixture.folder, fixture.folder);
+        (void) str_format(text, sizeof text, "[gateway]\nstate_dir = %s\ncontrol_group = root\n[serial]\nports = %s/ttyTEST*\n",
+                          fixture.folder, fixture.folder);
         {
                 _cleanup_json_ struct json *result = diagnose(text);
                 assert_non_null(strstr(text_of(found(result, "ports", "ok"), "text"), ptsname(master)));

@@ -108,7 +108,8 @@ static void test_text_ids_and_notifications(void **state) {
 /* It goes away while its requests run: nobody is answered, nothing breaks. */
 static void test_client_goes_away(void **state) {
         static const char *const slow[] = { "device.scan", "audit.verify", "device.diagnose", "device.adopt", "events.subscribe" };
-        static const char *const params[] = { "{}", "{}", "{\"id\":\"toy:d0\"}", "{\"id\":\"toy:gone\"}", "{\"from\":1,\"progress\":true}" };
+        static const char *const params[] = { "{}", "{}", "{\"id\":\"toy:d0\"}", "{\"id\":\"toy:gone\"}",
+                                              "{\"from\":1,\"progress\":true}" };
         struct test_client *witness = client_new();
         (void) state;
         for (size_t i = 0; i < ARRAY_SIZE(slow); i++) {
@@ -148,7 +149,8 @@ static void test_too_many_clients(void **state) {
         (void) state;
         for (size_t i = 0; i < ARRAY_SIZE(clients); i++)
                 clients[i] = client_new();
-        assert_string_equal(text_of(json_child(json_child(client_next_line(clients[CONTROL_CLIENTS_MAX], 0), "error"), "data"), "name"), "too-many-clients");
+        assert_string_equal(text_of(json_child(json_child(client_next_line(clients[CONTROL_CLIENTS_MAX], 0), "error"), "data"), "name"),
+                            "too-many-clients");
         for (size_t i = 0; i < ARRAY_SIZE(clients); i++)
                 client_free(clients[i]);
 }
@@ -229,7 +231,8 @@ static void test_who_may_only_read(void **state) {
                 int fd = -1;
                 if (method->right == COMMAND_RIGHT_READ)
                         continue;
-                (void) str_format(line, sizeof line, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"%s\",\"params\":%s}", method->name, params[i] ? params[i] : "{}");
+                (void) str_format(line, sizeof line, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"%s\",\"params\":%s}", method->name,
+                                  params[i] ? params[i] : "{}");
                 call_line(&fake.caller, line, strlen(line), &fd);
                 assert_string_equal(text_of(json_child(json_child(fake.answer, "error"), "data"), "name"), "permission-denied");
                 n_refused++;

@@ -12,7 +12,7 @@ static size_t n_audit(const char *command) {
         struct json *rows = json_child(client_result(client, "audit.query", NULL), "rows");
         size_t n = 0;
         JSON_FOREACH_ITEM(i, row, rows)
-                n += str_equal(json_member_text(row, "command"), command);
+        n += str_equal(json_member_text(row, "command"), command);
         client_free(client);
         return n;
 }
@@ -45,7 +45,8 @@ static void test_device_adopt(void **state) {
         struct test_client *client = client_new();
         struct json *result;
         (void) state;
-        result = client_result(client, "device.adopt", "{\"id\":\"toy:x1\",\"name\":\"left\",\"model\":\"acme,toy\",\"labels\":[\"a\",\"b\"]}");
+        result = client_result(client, "device.adopt",
+                               "{\"id\":\"toy:x1\",\"name\":\"left\",\"model\":\"acme,toy\",\"labels\":[\"a\",\"b\"]}");
         assert_int_equal(json_length(json_child(result, "adopted")), 1);
         assert_int_equal(fleet_find(fixture.fleet, "toy:x1")->labels_adopted.n_items, 2);
         result = client_result(client, "device.adopt", "{\"id\":\"toy:x1\",\"name\":\"left\"}");
@@ -80,7 +81,10 @@ static void test_device_set_and_forget(void **state) {
         struct json *device;
         (void) state;
         (void) client_result(client, "device.adopt", "{\"id\":\"toy:x1\",\"name\":\"left\",\"labels\":[\"a\",\"b\"]}");
-        device = json_child(client_result(client, "device.set", "{\"id\":\"left\",\"add_labels\":[\"c\",\"a\"],\"remove_labels\":[\"b\"],\"model\":\"acme,toy\"}"), "device");
+        device =
+                json_child(client_result(client, "device.set",
+                                         "{\"id\":\"left\",\"add_labels\":[\"c\",\"a\"],\"remove_labels\":[\"b\"],\"model\":\"acme,toy\"}"),
+                           "device");
         assert_int_equal(json_length(json_child(device, "labels")), 2);
         assert_true(texts_contain(json_child(device, "labels"), "c"));
         assert_string_equal(text_of(json_child(device, "model"), "effective"), "acme,toy");
@@ -124,7 +128,8 @@ static void test_device_scan(void **state) {
         drivers = json_child(result, "drivers");
         assert_int_equal(json_length(drivers), 2); /* mute cannot */
         JSON_FOREACH_ITEM(i, driver, drivers)
-                assert_string_equal(text_of(json_child(driver, "error"), "name"), str_equal(json_member_text(driver, "name"), "deaf") ? "port-permission" : "");
+        assert_string_equal(text_of(json_child(driver, "error"), "name"),
+                            str_equal(json_member_text(driver, "name"), "deaf") ? "port-permission" : "");
         assert_int_equal(json_length(json_child(result, "devices")), 2);
         result = client_result(client, "device.scan", "{\"driver\":\"mute\"}");
         assert_string_equal(text_of(json_child(json_at(json_child(result, "drivers"), 0), "error"), "name"), "not-supported");
@@ -201,8 +206,8 @@ static void test_artifact_known_before_stays(void **state) {
         char hex[DIGEST_HEX_SIZE];
         (void) state;
         import_file(client, "v1", hex);
-        reply = client_reply(
-                client, client_ask(client, "artifact.import", "{\"sha256\":\"0000000000000000000000000000000000000000000000000000000000000000\"}", fd));
+        reply = client_reply(client, client_ask(client, "artifact.import",
+                                                "{\"sha256\":\"0000000000000000000000000000000000000000000000000000000000000000\"}", fd));
         assert_non_null(json_child(reply, "error"));
         assert_int_equal(n_artifacts(client), 1);
         client_free(client);

@@ -26,8 +26,8 @@ void caller_gone(struct caller *caller) {
         struct call *call;
         subscription_free(TAKE_PTR(caller->subscription));
         LIST_FOREACH(call, &caller->api->calls, link)
-                if (call->caller == caller)
-                        call->caller = NULL;
+        if (call->caller == caller)
+                call->caller = NULL;
 }
 
 /* --- the reply --- */
@@ -69,7 +69,9 @@ void call_answer(struct call *call, struct json *result) {
 }
 
 static void fail(struct call *call, enum command_code code, const struct gw_error *err, const struct json_errors *mistakes) {
-        struct command_failure failure = { .code = code, .err = err, .advice = error_advice(call->api->options.registry, err->name), .errors = mistakes };
+        struct command_failure failure = {
+                .code = code, .err = err, .advice = error_advice(call->api->options.registry, err->name), .errors = mistakes
+        };
         struct json *reply = NULL;
         (void) command_reply_error(call->command.id, call->api->options.gateway_id, &failure, &reply);
         finish(call, reply);
@@ -167,8 +169,9 @@ static void note_garbage(struct caller *caller, const struct gw_error *err) {
         struct api *api = caller->api;
         uint64_t n_before = 0;
         if (log_limit_pass(&api->garbage, loop_now_ms(api->options.loop), &n_before))
-                log_warning(&(struct log_fields){ .error = err->name }, "%s, %s: a line that is no request: %s (%" PRIu64 " more since the last report)",
-                            caller->door, caller->principal, err->text, n_before);
+                log_warning(&(struct log_fields){ .error = err->name },
+                            "%s, %s: a line that is no request: %s (%" PRIu64 " more since the last report)", caller->door,
+                            caller->principal, err->text, n_before);
 }
 
 static bool may_run(const struct call *call, struct gw_error *err) {
@@ -245,8 +248,8 @@ int64_t api_wall_ms(const struct api *api) {
 
 bool texts_contain(const struct json *texts, const char *text) {
         JSON_FOREACH_ITEM(i, item, texts)
-                if (str_equal(json_string_or_null(item), text))
-                        return true;
+        if (str_equal(json_string_or_null(item), text))
+                return true;
         return false;
 }
 

@@ -17,12 +17,12 @@
 #include "base/log.h"
 #include "document/command.h"
 
-#define CALLER_CALLS_MAX 64                   /* requests of one caller that run at once */
+#define CALLER_CALLS_MAX 64 /* requests of one caller that run at once */
 #define CALLER_PRINCIPAL_SIZE 32
-#define REPLY_LIST_BYTES_MAX (1024u * 1024u)  /* JSON of the list in one reply; the page ends before it */
-#define SUBSCRIPTION_SLICE 128                /* events read and sent in one turn */
-#define SUBSCRIPTION_QUEUE_BYTES (512u * 1024u)  /* unsent, above it the backlog waits */
-#define PROGRESS_QUEUE_BYTES (64u * 1024u)    /* unsent, above it progress is dropped */
+#define REPLY_LIST_BYTES_MAX (1024u * 1024u)    /* JSON of the list in one reply; the page ends before it */
+#define SUBSCRIPTION_SLICE 128                  /* events read and sent in one turn */
+#define SUBSCRIPTION_QUEUE_BYTES (512u * 1024u) /* unsent, above it the backlog waits */
+#define PROGRESS_QUEUE_BYTES (64u * 1024u)      /* unsent, above it progress is dropped */
 
 struct caller;
 struct subscription;
@@ -36,7 +36,7 @@ struct api {
         struct list scans;        /* device.scan */
         struct log_limit garbage; /* lines that are no request */
         int64_t started_ms;
-        int64_t durable_seq;      /* the newest event that may be told */
+        int64_t durable_seq; /* the newest event that may be told */
         bool listening;
         bool stopping;
 };

@@ -35,7 +35,7 @@ static void heard(void *ctx, struct gw_device *device, enum fleet_event event) {
         if (event != FLEET_EVENT_SEEN)
                 return;
         LIST_FOREACH(scan, &api->scans, link)
-                (void) json_set_bool(scan->heard, device->id, true);
+        (void) json_set_bool(scan->heard, device->id, true);
 }
 
 static void drop_scan(struct call *call) {
@@ -99,7 +99,8 @@ static void start_driver(void *ctx, const struct gw_driver *driver) {
         if (wanted ? strcmp(wanted, driver->name) != 0 : !driver->scan)
                 return;
         if (!driver->scan)
-                gw_error_set(&err, "not-supported", "driver %s cannot look for devices; it knows those with a [device] section", driver->name);
+                gw_error_set(&err, "not-supported", "driver %s cannot look for devices; it knows those with a [device] section",
+                             driver->name);
         else if (!driver_registry_is_started(options->registry, driver->name))
                 gw_error_set(&err, "driver-unavailable", "driver %s is not running", driver->name);
         else

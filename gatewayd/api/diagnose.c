@@ -18,7 +18,7 @@
 GW_PRINTF(4, 5) void finding(struct diagnosis *diagnosis, const char *check, enum finding_level level, const char *format, ...) {
         static const char *const names[] = { [FINDING_OK] = "ok", [FINDING_WARNING] = "warning", [FINDING_ERROR] = "error" };
         struct json *json = json_append_new_object(diagnosis->findings);
-        char text[sizeof ((struct gw_error *) NULL)->text];
+        char text[FINDING_TEXT_SIZE];
         va_list arguments;
         va_start(arguments, format);
         vsnprintf(text, sizeof text, format, arguments);
@@ -30,7 +30,7 @@ GW_PRINTF(4, 5) void finding(struct diagnosis *diagnosis, const char *check, enu
 }
 
 GW_PRINTF(2, 3) void remedy(struct diagnosis *diagnosis, const char *format, ...) {
-        char text[sizeof ((struct gw_error *) NULL)->text];
+        char text[FINDING_TEXT_SIZE];
         va_list arguments;
         va_start(arguments, format);
         vsnprintf(text, sizeof text, format, arguments);
@@ -70,12 +70,15 @@ static void check_disk(struct diagnosis *diagnosis) {
         (void) str_format_size(quota_text, sizeof quota_text, settings->artifacts.quota_bytes);
         if (disk.f_flag & ST_RDONLY) {
                 finding(diagnosis, "disk", FINDING_ERROR, "the file system of %s is mounted read-only", path);
-                remedy(diagnosis, "Look at `journalctl -k`: a failing SD card is often remounted read-only. Replace it or repair the file system.");
+                remedy(diagnosis,
+                       "Look at `journalctl -k`: a failing SD card is often remounted read-only. Replace it or repair the file system.");
         } else if (free_bytes < settings->artifacts.reserve_bytes) {
-                finding(diagnosis, "disk", FINDING_ERROR, "%s are free below %s, less than the reserve of %s: no file is fetched", free_text, path, reserve_text);
+                finding(diagnosis, "disk", FINDING_ERROR, "%s are free below %s, less than the reserve of %s: no file is fetched",
+                        free_text, path, reserve_text);
                 remedy_of(diagnosis, "disk-full");
         } else if (free_bytes - settings->artifacts.reserve_bytes < settings->artifacts.quota_bytes && !diagnosis->options->artifacts) {
-                finding(diagnosis, "disk", FINDING_WARNING, "%s are free below %s; beyond the reserve that is less than the cache may take (%s)", free_text, path, quota_text);
+                finding(diagnosis, "disk", FINDING_WARNING,
+                        "%s are free below %s; beyond the reserve that is less than the cache may take (%s)", free_text, path, quota_text);
                 remedy(diagnosis, "Free space, or lower `quota` in [artifacts].");
         } else {
                 finding(diagnosis, "disk", FINDING_OK, "%s are free below %s (reserve %s)", free_text, path, reserve_text);
@@ -101,11 +104,22 @@ static void check_state_dir(struct diagnosis *diagnosis) {
                 finding(diagnosis, "state", FINDING_ERROR, "%s may not write to the state directory %s", user, path);
                 remedy(diagnosis, "`chown -R %s %s`.", user, path);
         } else if (status.st_mode & (S_IWGRP | S_IWOTH)) {
-                finding(diagnosis, "state", FINDING_WARNING, "others may write to the state directory %s (mode %04o)", path, (unsigned) status.st_mode & 07777);
+                finding(diagnosis, "state", FINDING_WARNING, "others may write to the state directory %s (mode %04o)", path,
+                        (unsigned) status.st_mode & 07777);
                 remedy(diagnosis, "`chmod 0700 %s`.", path);
         } else {
                 finding(diagnosis, "state", FINDING_OK, "the state directory %s belongs to %s", path, user);
         }
+}
+
+/* Typical: gatewayd was once started by hand as root. */
+static void check_database(struct diagnosis *diagnosis) {
+        const char *directory = diagnosis->options->settings->gateway.state_dir;
+        char path[4096], user[64];
+        if (str_format(path, sizeof path, "%s/%s", directory, STORE_FILE) < 0 || access(path, F_OK) < 0 || access(path, R_OK | W_OK) == 0)
+                return;
+        finding(diagnosis, "state", FINDING_ERROR, "%s may not write to the database %s", own_user(user, sizeof user), path);
+        remedy(diagnosis, "It was made by another user: `chown -R %s %s`.", user, directory);
 }
 
 /* --- clock, plugins, drivers --- */
@@ -156,7 +170,8 @@ static void check_plugins(struct diagnosis *diagnosis) {
                 return;
         plugins_each(options->plugins, check_plugin, diagnosis);
         if (diagnosis->n_loaded == 0) {
-                finding(diagnosis, "plugins", FINDING_ERROR, "no plugin is loaded from %s: there is no device that could be updated", options->settings->gateway.plugin_dir);
+                finding(diagnosis, "plugins", FINDING_ERROR, "no plugin is loaded from %s: there is no device that could be updated",
+                        options->settings->gateway.plugin_dir);
                 remedy(diagnosis, "Install the plugins, or correct `plugin_dir` in [gateway].");
         }
         /* Without a running daemon no driver is started, and that says nothing. */
@@ -172,6 +187,19 @@ static bool is_served(const char *path) {
         if (fd < 0 || str_copy(address.sun_path, sizeof address.sun_path, path) < 0)
                 return false;
         return connect(fd, (const struct sockaddr *) &address, sizeof address) == 0 || errno == EAGAIN || errno == EACCES;
+}
+
+static void check_socket_directory(struct diagnosis *diagnosis, const char *path) {
+        const char *slash = strrchr(path, '/');
+        char directory[4096], user[64];
+        int error;
+        if (!slash || str_copy_n(directory, sizeof directory, path, MAX((size_t) (slash - path), (size_t) 1)) < 0 ||
+            access(directory, W_OK | X_OK) == 0)
+                return;
+        error = errno;
+        (void) own_user(user, sizeof user);
+        finding(diagnosis, "socket", FINDING_ERROR, "%s cannot make the control socket in %s: %s", user, directory, strerror(error));
+        remedy(diagnosis, "systemd makes it (RuntimeDirectory= of the unit); by hand: `install -d -o %s -m 0755 %s`.", user, directory);
 }
 
 static void check_socket(struct diagnosis *diagnosis) {
@@ -191,6 +219,7 @@ static void check_socket(struct diagnosis *diagnosis) {
                 finding(diagnosis, "socket", FINDING_OK, "a gatewayd serves %s", path);
                 return;
         }
+        check_socket_directory(diagnosis, path);
         finding(diagnosis, "socket", FINDING_WARNING, "no gatewayd serves %s", path);
         remedy(diagnosis, "`systemctl status gatewayd` says whether and why it ended; `systemctl start gatewayd`.");
 }
@@ -199,14 +228,17 @@ static void check_socket(struct diagnosis *diagnosis) {
 
 static void check_file(struct diagnosis *diagnosis, const char *check, const char *key, const char *path) {
         char user[64];
+        int error;
         if (!path || !path[0])
                 return;
         if (access(path, R_OK) == 0) {
                 finding(diagnosis, check, FINDING_OK, "%s %s can be read", key, path);
                 return;
         }
-        finding(diagnosis, check, FINDING_ERROR, "%s names %s, which %s cannot read: %s", key, path, own_user(user, sizeof user), strerror(errno));
-        if (errno == ENOENT)
+        error = errno;
+        (void) own_user(user, sizeof user);
+        finding(diagnosis, check, FINDING_ERROR, "%s names %s, which %s cannot read: %s", key, path, user, strerror(error));
+        if (error == ENOENT)
                 remedy(diagnosis, "Make the file, or correct `%s` in %s.", key, diagnosis->options->settings->file);
         else
                 remedy(diagnosis, "Let %s read it and pass through its folders: `namei -l %s` shows where it ends.", user, path);
@@ -243,7 +275,8 @@ static void check_running(struct diagnosis *diagnosis) {
                 struct fleet_counts counts = fleet_count(options->fleet);
                 finding(diagnosis, "devices", FINDING_OK, "%zu devices are adopted, %zu discovered", counts.n_adopted, counts.n_discovered);
                 if (counts.n_adopted == 0)
-                        remedy(diagnosis, "`gatewayctl device scan` looks for devices, `gatewayctl device adopt` takes them in; only adopted ones are updated.");
+                        remedy(diagnosis, "`gatewayctl device scan` looks for devices, `gatewayctl device adopt` takes them in; only "
+                                          "adopted ones are updated.");
         }
 }
 
@@ -254,6 +287,7 @@ int api_diagnose(const struct api_options *options, struct json **ret_json) {
         if (!diagnosis.findings)
                 return -ENOMEM;
         check_state_dir(&diagnosis);
+        check_database(&diagnosis);
         check_disk(&diagnosis);
         check_clock(&diagnosis);
         check_plugins(&diagnosis);

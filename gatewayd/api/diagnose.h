@@ -8,6 +8,8 @@
 
 #include "api/call.h"
 
+#define FINDING_TEXT_SIZE 512
+
 enum finding_level {
         FINDING_OK,
         FINDING_WARNING,

@@ -13,7 +13,7 @@
  * shows by its name alone; it is the usual one that talks to every new port.
  */
 struct holders {
-        char **paths;   /* of the ports, canonical */
+        char **paths;      /* of the ports, canonical */
         char (*names)[64]; /* the process that holds it, "" nobody seen */
         size_t n_ports;
         bool modem_manager;
@@ -95,7 +95,9 @@ static const char *group_of(const char *path, char *dst, size_t size) {
 static void check_port(struct diagnosis *diagnosis, const char *path, const char *holder) {
         char user[64], group[64];
         if (access(path, R_OK | W_OK) < 0) {
-                finding(diagnosis, "ports", FINDING_ERROR, "%s may not open the serial port %s: %s", own_user(user, sizeof user), path, strerror(errno));
+                int error = errno;
+                (void) own_user(user, sizeof user);
+                finding(diagnosis, "ports", FINDING_ERROR, "%s may not open the serial port %s: %s", user, path, strerror(error));
                 remedy(diagnosis, "`usermod -a -G %s %s`, then start gatewayd again.", group_of(path, group, sizeof group), user);
         } else if (holder[0]) {
                 finding(diagnosis, "ports", FINDING_WARNING, "the serial port %s is held open by %s", path, holder);
@@ -111,14 +113,17 @@ static void report(struct diagnosis *diagnosis, const struct holders *holders) {
         for (size_t i = 0; i < holders->n_ports; i++)
                 check_port(diagnosis, holders->paths[i], holders->names[i]);
         if (holders->n_ports > 0 && holders->modem_manager) {
-                finding(diagnosis, "ports", FINDING_WARNING, "ModemManager is running: it talks to serial ports that appear, and boards take that for input");
-                remedy(diagnosis, "`systemctl disable --now ModemManager` where no modem needs it, or a udev rule with ENV{ID_MM_DEVICE_IGNORE}=\"1\" for the boards.");
+                finding(diagnosis, "ports", FINDING_WARNING,
+                        "ModemManager is running: it talks to serial ports that appear, and boards take that for input");
+                remedy(diagnosis, "`systemctl disable --now ModemManager` where no modem needs it, or a udev rule with "
+                                  "ENV{ID_MM_DEVICE_IGNORE}=\"1\" for the boards.");
         }
 }
 
 void diagnose_ports(struct diagnosis *diagnosis) {
         const struct settings *settings = diagnosis->options->settings;
-        struct holders holders = { .paths = calloc(SERIAL_PORTS_MAX, sizeof *holders.paths), .names = calloc(SERIAL_PORTS_MAX, sizeof *holders.names) };
+        struct holders holders = { .paths = calloc(SERIAL_PORTS_MAX, sizeof *holders.paths),
+                                   .names = calloc(SERIAL_PORTS_MAX, sizeof *holders.names) };
         if (holders.paths && holders.names) {
                 (void) serial_ports_list((const char *const *) settings->serial.ports.items, settings->serial.ports.n_items,
                                          settings->serial.sysfs_root[0] ? settings->serial.sysfs_root : NULL, collect, &holders);

@@ -20,9 +20,9 @@ struct door_socket {
 
 struct client {
         struct caller caller;
-        struct list link; /* door_socket.clients */
+        struct list link;                    /* door_socket.clients */
         struct local_connection *connection; /* NULL: it ended */
-        bool in_line; /* one of its lines is being carried out: it is freed behind that */
+        bool in_line;                        /* one of its lines is being carried out: it is freed behind that */
 };
 
 static struct client *client_of(const struct caller *caller) {
@@ -124,7 +124,8 @@ void door_socket_set_group(struct door_socket *socket, const char *name) {
         if (group)
                 socket->group = group->gr_gid;
         else if (name[0])
-                log_warning(&(struct log_fields){ .error = "group-unknown" }, "there is no group '%s'; only root and gatewayd's own user may give commands", name);
+                log_warning(&(struct log_fields){ .error = "group-unknown" },
+                            "there is no group '%s'; only root and gatewayd's own user may give commands", name);
 }
 
 /* What somebody reads who is one too many. */
@@ -175,6 +176,6 @@ void door_socket_free(struct door_socket *socket) {
                 return;
         door_socket_stop(socket);
         LIST_FOREACH_SAFE(client, spare, &socket->clients, link)
-                client_end(client);
+        client_end(client);
         free(socket);
 }

@@ -17,8 +17,8 @@ struct subscription {
         struct caller *caller;
         int64_t next_seq; /* the first one it has not got */
         bool progress;
-        bool waiting;     /* for drained */
-        bool begun;       /* has got one, so a missing row is a gap */
+        bool waiting; /* for drained */
+        bool begun;   /* has got one, so a missing row is a gap */
         bool broken;
         char campaign[STR_ID_MAX + 1];   /* "": all */
         char device[STR_DEVICE_ID_SIZE]; /* "": all */
@@ -158,7 +158,7 @@ static int write_progress(const struct api *api, const struct json *progress, ch
                 return -ENOMEM;
         json_set_string(params, "gateway", api->options.gateway_id);
         JSON_FOREACH_MEMBER(member, progress)
-                (void) json_set(params, member.key, json_ref(member.value));
+        (void) json_set(params, member.key, json_ref(member.value));
         return write_notification("progress", params, ret_text, ret_size);
 }
 
@@ -169,7 +169,8 @@ static void progress_came(void *ctx, const struct json *progress) {
         size_t size = 0;
         LIST_FOREACH(subscription, &api->subscriptions, link) {
                 struct caller *caller = subscription->caller;
-                if (!subscription->progress || !wants(subscription, json_member_text(progress, "campaign"), json_member_text(progress, "device")))
+                if (!subscription->progress ||
+                    !wants(subscription, json_member_text(progress, "campaign"), json_member_text(progress, "device")))
                         continue;
                 if (caller->ops->queued_bytes(caller) > PROGRESS_QUEUE_BYTES)
                         continue;

@@ -113,8 +113,8 @@ static void add_artifacts(struct health *health, struct json *result) {
         json_set_int(json, "quota_bytes", (int64_t) settings->artifacts.quota_bytes);
         json_set_int(json, "free_bytes", (int64_t) free_bytes);
         if (free_bytes < settings->artifacts.reserve_bytes)
-                problem(health, "disk-full", "%" PRIu64 " bytes are free below %s, the reserve is %" PRIu64, free_bytes, settings->gateway.state_dir,
-                        settings->artifacts.reserve_bytes);
+                problem(health, "disk-full", "%" PRIu64 " bytes are free below %s, the reserve is %" PRIu64, free_bytes,
+                        settings->gateway.state_dir, settings->artifacts.reserve_bytes);
 }
 
 static void add_events(struct health *health, struct json *result) {
@@ -124,7 +124,8 @@ static void add_events(struct health *health, struct json *result) {
         json_set_int(json, "newest", event_table_newest(store));
         json_set_int(json, "undelivered", undelivered);
         if (undelivered * 100 >= limit * OUTBOX_WARNING_PERCENT)
-                problem(health, "outbox-full", "%" PRId64 " events wait to be delivered; at %" PRId64 " no new campaign is accepted", undelivered, limit);
+                problem(health, "outbox-full", "%" PRId64 " events wait to be delivered; at %" PRId64 " no new campaign is accepted",
+                        undelivered, limit);
 }
 
 int health_describe(const struct api_options *options, struct json **ret_json) {

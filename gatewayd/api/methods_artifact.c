@@ -130,7 +130,8 @@ static void received(void *ctx, int result, const uint8_t sha256[DIGEST_SIZE], u
 static bool has_wrong_size(const struct call *call, struct gw_error *err) {
         struct stat status;
         int64_t expected;
-        if (json_member_int(call->params, "size_bytes", 1, INT64_MAX, &expected) < 0 || fstat(call->fd, &status) < 0 || !S_ISREG(status.st_mode))
+        if (json_member_int(call->params, "size_bytes", 1, INT64_MAX, &expected) < 0 || fstat(call->fd, &status) < 0 ||
+            !S_ISREG(status.st_mode))
                 return false;
         if (status.st_size == expected)
                 return false;

@@ -9,13 +9,15 @@
 #define CAMPAIGN_TOKEN_SIZE (STR_ID_MAX + 24) /* "<id>@<revision>" */
 
 void method_campaign_start(struct call *call) {
-        call_started(call, update_campaign_start(call->api->options.update, &call->actor, json_child(call->params, "document"), call_reply, call));
+        call_started(call, update_campaign_start(call->api->options.update, &call->actor, json_child(call->params, "document"), call_reply,
+                                                 call));
 }
 
 void method_campaign_pause(struct call *call) {
         const char *reason = call_text(call, "reason");
         if (reason)
-                log_notice(&(struct log_fields){ .campaign = call_text(call, "id") }, "%s pauses the campaign: %s", call->principal, reason);
+                log_notice(&(struct log_fields){ .campaign = call_text(call, "id") }, "%s pauses the campaign: %s", call->principal,
+                           reason);
         call_started(call, update_campaign_pause(call->api->options.update, &call->actor, call_text(call, "id"), call_reply, call));
 }
 
@@ -56,8 +58,8 @@ void method_campaign_retry(struct call *call) {
 static bool wants_only_unfinished(const struct json *states) {
         enum campaign_state state;
         JSON_FOREACH_ITEM(i, item, states)
-                if (campaign_state_parse(json_string_or_null(item), &state) < 0 || campaign_state_is_final(state))
-                        return false;
+        if (campaign_state_parse(json_string_or_null(item), &state) < 0 || campaign_state_is_final(state))
+                return false;
         return json_length(states) > 0;
 }
 
@@ -188,8 +190,8 @@ static int cut_plan(const struct call *call, const struct json *plan, struct jso
         if (r < 0)
                 return r;
         JSON_FOREACH_MEMBER(member, plan)
-                if (strcmp(member.key, "devices") != 0)
-                        (void) json_set(result, member.key, json_ref(member.value));
+        if (strcmp(member.key, "devices") != 0)
+                (void) json_set(result, member.key, json_ref(member.value));
         JSON_FOREACH_ITEM(i, entry, json_child(plan, "devices")) {
                 if (!page_wants(&page))
                         break;

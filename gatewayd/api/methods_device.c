@@ -30,8 +30,8 @@ static bool is_listed(const struct json *params, const struct gw_device *device)
         if ((state && strcmp(state_of(device), state) != 0) || (driver && strcmp(device->driver, driver) != 0))
                 return false;
         JSON_FOREACH_ITEM(i, label, json_child(params, "labels"))
-                if (!device_has_label(device, json_string_or_null(label)))
-                        return false;
+        if (!device_has_label(device, json_string_or_null(label)))
+                return false;
         return true;
 }
 
@@ -102,10 +102,10 @@ static int add_job(const struct api *api, const char *device, struct json *resul
         if (r < 0)
                 return r == -ENOENT ? 0 : r;
         JSON_FOREACH_ITEM(i, job, json_child(whole, "jobs"))
-                if (str_equal(json_member_text(job, "device"), device)) {
-                        json_set(result, "job", json_ref(job));
-                        json_set_string(result, "campaign", campaign.id);
-                }
+        if (str_equal(json_member_text(job, "device"), device)) {
+                json_set(result, "job", json_ref(job));
+                json_set_string(result, "campaign", campaign.id);
+        }
         return 0;
 }
 
@@ -219,13 +219,16 @@ static int adopt(struct adoption *adoption, struct json *result, struct gw_error
         adoption->unchanged = json_set_new_array(result, "unchanged");
         if (!adoption->adopted || !adoption->unchanged)
                 return -ENOMEM;
-        adoption->statement = (struct fleet_statement){ .name = call_text(call, "name"), .model = call_text(call, "model"), .address = call_text(call, "address") };
+        adoption->statement = (struct fleet_statement){ .name = call_text(call, "name"),
+                                                        .model = call_text(call, "model"),
+                                                        .address = call_text(call, "address") };
         r = read_labels(labels, &adoption->labels);
         if (labels)
                 adoption->statement.labels = &adoption->labels;
         if (r < 0)
                 return r;
-        return call_text(call, "id") ? adopt_one(adoption, call_text(call, "id"), err) : adopt_matches(adoption, call_text(call, "match"), err);
+        return call_text(call, "id") ? adopt_one(adoption, call_text(call, "id"), err)
+                                     : adopt_matches(adoption, call_text(call, "match"), err);
 }
 
 void method_device_adopt(struct call *call) {
@@ -263,7 +266,9 @@ static int new_labels(const struct json *params, const struct gw_device *device,
 static int set(struct call *call, struct gw_device *device, struct gw_error *err) {
         const struct json *params = call->params;
         _cleanup_str_list_ struct str_list labels = STR_LIST_INIT;
-        struct fleet_statement statement = { .name = stated(params, "name"), .model = stated(params, "model"), .address = stated(params, "address") };
+        struct fleet_statement statement = { .name = stated(params, "name"),
+                                             .model = stated(params, "model"),
+                                             .address = stated(params, "address") };
         int r = new_labels(params, device, &labels);
         if (r < 0)
                 return r;
@@ -347,7 +352,8 @@ void method_device_import(struct call *call) {
                 call_fail_errno(call, r, NULL);
                 return;
         }
-        (void) str_format(text, sizeof text, "%zu adopted, %zu changed, %zu unchanged", import.n_adopted, import.n_changed, import.n_unchanged);
+        (void) str_format(text, sizeof text, "%zu adopted, %zu changed, %zu unchanged", import.n_adopted, import.n_changed,
+                          import.n_unchanged);
         if (!source.dry_run)
                 call_audit(call, NULL, text);
         answer_import(call, &import);

@@ -102,7 +102,9 @@ static const struct gw_step steps[] = { { "look", look_enter, 0, GW_STEP_PREPARE
 static const struct gw_driver toy_driver = {
         .name = "toy",
         .summary = "Toys.",
-        .operations = { [GW_OPERATION_UPDATE] = { steps, 2 }, [GW_OPERATION_INSPECT] = { steps, 1 }, [GW_OPERATION_DIAGNOSE] = { steps, 1 } },
+        .operations = { [GW_OPERATION_UPDATE] = { steps, 2 },
+                        [GW_OPERATION_INSPECT] = { steps, 1 },
+                        [GW_OPERATION_DIAGNOSE] = { steps, 1 } },
         .scan = toy_scan,
         .run_new = toy_run_new,
         .run_stop = toy_run_stop,
@@ -134,7 +136,8 @@ static bool format_matches(const uint8_t *head, size_t head_size, int fd, uint64
         return head_size > 0 && (head[0] == 'v' || head[0] == '?');
 }
 
-static int format_read(int fd, uint64_t file_size, const struct gw_format_options *options, struct gw_package *ret_package, struct gw_error *err) {
+static int format_read(int fd, uint64_t file_size, const struct gw_format_options *options, struct gw_package *ret_package,
+                       struct gw_error *err) {
         char version[GW_VERSION_MAX] = "";
         (void) options;
         assert_true(pread(fd, version, MIN(file_size, sizeof version - 1), 0) > 0);
@@ -157,7 +160,9 @@ static void format_release(struct gw_package *package, int fd) {
         (void) fd;
 }
 
-static const struct gw_format toy_format = { .name = "toy", .summary = "A version.", .matches = format_matches, .read = format_read, .release = format_release };
+static const struct gw_format toy_format = {
+        .name = "toy", .summary = "A version.", .matches = format_matches, .read = format_read, .release = format_release
+};
 
 /* --- the daemon --- */
 
@@ -274,12 +279,14 @@ int set_up(void **state) {
         strcpy(fixture.folder, "/tmp/gatewayd-api.XXXXXX");
         assert_non_null(mkdtemp(fixture.folder));
         assert_non_null(group);
-        used = (size_t) snprintf(text, sizeof text,
-                                 "[gateway]\nid = test\nstate_dir = %s\ncontrol_socket = %s/socket\ncontrol_group = %s\nplugin_dir = %s/plugins\n"
-                                 "[artifacts]\nreserve = 0\n[serial]\nports = %s/tty*\n",
-                                 fixture.folder, fixture.folder, group->gr_name, fixture.folder, fixture.folder);
+        used = (size_t) snprintf(
+                text, sizeof text,
+                "[gateway]\nid = test\nstate_dir = %s\ncontrol_socket = %s/socket\ncontrol_group = %s\nplugin_dir = %s/plugins\n"
+                "[artifacts]\nreserve = 0\n[serial]\nports = %s/tty*\n",
+                fixture.folder, fixture.folder, group->gr_name, fixture.folder, fixture.folder);
         for (int i = 0; i < TEST_DEVICES; i++)
-                used += (size_t) snprintf(text + used, sizeof text - used, "[device d%d]\ndriver = toy\nlabels = sensor\nmodel = acme,toy\n", i);
+                used += (size_t) snprintf(text + used, sizeof text - used,
+                                          "[device d%d]\ndriver = toy\nlabels = sensor\nmodel = acme,toy\n", i);
         assert_int_equal(settings_parse("test.conf", text, used, &mistakes, &fixture.settings), 0);
         config_errors_print(&mistakes, stderr);
         assert_false(config_errors_any(&mistakes));
@@ -337,7 +344,8 @@ struct test_client *client_new(void) {
         struct test_client *client = calloc(1, sizeof *client);
         struct gw_error err = { 0 };
         assert_non_null(client);
-        if (local_socket_connect(fixture.loop, fixture.settings->gateway.control_socket, &limits, &handler, client, &client->connection, &err) < 0)
+        if (local_socket_connect(fixture.loop, fixture.settings->gateway.control_socket, &limits, &handler, client, &client->connection,
+                                 &err) < 0)
                 fail_msg("%s: %s", err.name, err.text);
         return client;
 }

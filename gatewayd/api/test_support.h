@@ -39,7 +39,7 @@ struct test_client {
         struct local_connection *connection;
         struct client_line lines[CLIENT_LINES_MAX]; /* as they came */
         size_t n_lines;
-        size_t n_read; /* by client_next_notification() */
+        size_t n_read;      /* by client_next_notification() */
         char asked[64][32]; /* method by id */
         int64_t next_id;
         bool closed;
@@ -59,7 +59,7 @@ struct fixture {
         struct clock_fake clock;
         const char *clock_state;
         /* the driver */
-        bool hold;             /* an update does not end by itself */
+        bool hold; /* an update does not end by itself */
         struct gw_run *held;
         bool scan_never_ends;
         struct {
