@@ -12,6 +12,7 @@
 #include "api/api.h"
 #include "artifact/artifact.h"
 #include "base/clock_credible.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/log_journal.h"
 #include "base/machine_id.h"
@@ -83,12 +84,33 @@ static void note_time(void *ctx) {
 
 /* --- configuration --- */
 
-static int load_settings(const char *file, struct settings **ret_settings) {
+/* Who asks on the command line reads plain lines. */
+static void print_mistakes(const struct config_errors *mistakes) {
+        config_errors_print(mistakes, stderr);
+}
+
+/* A running daemon has them where its other entries are, with their level and name. */
+static void log_mistakes(const struct config_errors *mistakes, const char *error) {
+        const struct log_fields fields = { .error = error };
+        char line[LOG_TEXT_MAX];
+        for (size_t i = 0; i < mistakes->n_items; i++) {
+                (void) config_error_format(&mistakes->items[i], line, sizeof line);
+                log_error(&fields, "%s", line);
+        }
+        if (mistakes->n_dropped > 0)
+                log_error(&fields, "and %zu more mistakes", mistakes->n_dropped);
+}
+
+static void log_config_mistakes(const struct config_errors *mistakes) {
+        log_mistakes(mistakes, "config-invalid");
+}
+
+static int load_settings(const char *file, void (*tell)(const struct config_errors *), struct settings **ret_settings) {
         struct config_errors mistakes = CONFIG_ERRORS_INIT;
         struct settings *settings = NULL;
         int r = settings_load(file, &mistakes, &settings);
         if (r >= 0 && config_errors_any(&mistakes)) {
-                config_errors_print(&mistakes, stderr);
+                tell(&mistakes);
                 settings_free(settings);
                 r = -EINVAL;
         } else if (r >= 0) {
@@ -124,7 +146,8 @@ static int check_devices(const struct settings *settings, const struct driver_re
         return 0;
 }
 
-static int load_plugins(struct loop *loop, const struct settings *settings, struct driver_registry **ret_registry, struct plugins **ret_plugins) {
+static int load_plugins(struct loop *loop, const struct settings *settings, void (*tell)(const struct config_errors *), struct driver_registry **ret_registry,
+                        struct plugins **ret_plugins) {
         struct config_errors mistakes = CONFIG_ERRORS_INIT;
         struct plugins_options options = { .loop = loop, .settings = settings };
         struct names names;
@@ -138,7 +161,7 @@ static int load_plugins(struct loop *loop, const struct settings *settings, stru
         settings_check_names(settings, knows_driver, knows_plugin, &names, &mistakes);
         r = check_devices(settings, *ret_registry, &mistakes);
         if (r >= 0 && config_errors_any(&mistakes)) {
-                config_errors_print(&mistakes, stderr);
+                tell(&mistakes);
                 r = -EINVAL;
         }
         config_errors_deinit(&mistakes);
@@ -150,11 +173,11 @@ int daemon_check_config(const char *config_file) {
         struct driver_registry *registry = NULL;
         struct plugins *plugins = NULL;
         struct loop *loop = NULL;
-        int r = load_settings(config_file, &settings);
+        int r = load_settings(config_file, print_mistakes, &settings);
         if (r >= 0)
                 r = loop_new(&loop);
         if (r >= 0)
-                r = load_plugins(loop, settings, &registry, &plugins);
+                r = load_plugins(loop, settings, print_mistakes, &registry, &plugins);
         plugins_free(plugins);
         driver_registry_free(registry);
         loop_free(loop);
@@ -227,7 +250,7 @@ static void reload_by_signal(struct daemon *daemon) {
         (void) notify_reloading();
         if (reload(daemon, &result, &mistakes, &err) < 0) {
                 log_error(&(struct log_fields){ .error = err.name }, "%s", err.text);
-                config_errors_print(&mistakes, stderr);
+                log_mistakes(&mistakes, err.name);
         } else {
                 log_info(NULL, "the configuration was read again");
         }
@@ -343,7 +366,7 @@ static int start_fleet(struct daemon *daemon, struct gw_error *err) {
         /* A list with mistakes must not keep the gateway from its work: what was adopted stays adopted. */
         if (fleet_read_adoption_list(daemon->fleet, &mistakes) < 0) {
                 log_error(&(struct log_fields){ .error = "adoption-list-unreadable" }, "the adoption list was not taken over");
-                config_errors_print(&mistakes, stderr);
+                log_mistakes(&mistakes, "adoption-list-unreadable");
         }
         return 0;
 }
@@ -476,12 +499,12 @@ int daemon_run(const char *config_file) {
         /* One arena: the few threads do not allocate enough to be worth their own memory. */
         (void) mallopt(M_ARENA_MAX, 1);
         (void) log_journal_attach();
-        if (load_settings(config_file, &daemon.settings) < 0)
+        if (load_settings(config_file, log_config_mistakes, &daemon.settings) < 0)
                 return DAEMON_EXIT_CONFIG;
         daemon.live_settings = daemon.settings;
         log_set_level(daemon.settings->log.level);
         r = loop_new(&daemon.loop);
-        if (r >= 0 && load_plugins(daemon.loop, daemon.settings, &daemon.registry, &daemon.plugins) < 0) {
+        if (r >= 0 && load_plugins(daemon.loop, daemon.settings, log_config_mistakes, &daemon.registry, &daemon.plugins) < 0) {
                 end(&daemon);
                 return DAEMON_EXIT_CONFIG;
         }
@@ -507,12 +530,12 @@ int daemon_diagnose(const char *config_file) {
         struct plugins *plugins = NULL;
         struct loop *loop = NULL;
         struct api_options options = { 0 };
-        int r = load_settings(config_file, &settings);
+        int r = load_settings(config_file, print_mistakes, &settings);
         if (r < 0)
                 return DAEMON_EXIT_CONFIG;
         r = loop_new(&loop);
         if (r >= 0)
-                r = load_plugins(loop, settings, &registry, &plugins);
+                r = load_plugins(loop, settings, print_mistakes, &registry, &plugins);
         options = (struct api_options){ .loop = loop, .settings = settings, .registry = registry, .plugins = plugins };
         if (r >= 0)
                 r = api_diagnose(&options, &json);
