@@ -26,8 +26,18 @@ size_t blob_write(const struct blob *blob, uint8_t bytes[BLOB_SIZE_MAX]) {
         uint8_t flags = (uint8_t) ((blob->seen_on_trial ? FLAG_SEEN_ON_TRIAL : 0) | (blob->unmarked ? FLAG_UNMARKED : 0) |
                                    (blob->short_messages ? FLAG_SHORT_MESSAGES : 0));
         const uint8_t head[HEAD_SIZE] = {
-                'S', 'B', BLOB_VERSION, (uint8_t) blob->phase, flags, (uint8_t) blob->family, blob->n_resets, blob->n_clears, blob->n_trials,
-                (uint8_t) (blob->chosen >> 8), (uint8_t) blob->chosen, (uint8_t) blob->n_before,
+                'S',
+                'B',
+                BLOB_VERSION,
+                (uint8_t) blob->phase,
+                flags,
+                (uint8_t) blob->family,
+                blob->n_resets,
+                blob->n_clears,
+                blob->n_trials,
+                (uint8_t) (blob->chosen >> 8),
+                (uint8_t) blob->chosen,
+                (uint8_t) blob->n_before,
         };
         size_t used = sizeof head;
 
@@ -73,7 +83,8 @@ int blob_read(const void *data, size_t size, struct blob *ret_blob) {
                 return -EBADMSG;
         if (bytes[2] != BLOB_VERSION)
                 return -EPROTONOSUPPORT;
-        if (bytes[3] >= BLOB_PHASE_COUNT_ || (bytes[4] & ~FLAGS_KNOWN) || bytes[5] > VERDICT_FAMILY_UNSUPPORTED || bytes[11] > GW_IMAGES_MAX)
+        if (bytes[3] >= BLOB_PHASE_COUNT_ || (bytes[4] & ~FLAGS_KNOWN) || bytes[5] > VERDICT_FAMILY_UNSUPPORTED ||
+            bytes[11] > GW_IMAGES_MAX)
                 return -EBADMSG;
         blob.phase = (enum blob_phase) bytes[3];
         blob.seen_on_trial = bytes[4] & FLAG_SEEN_ON_TRIAL;
@@ -96,7 +107,10 @@ void blob_keep_before(struct blob *blob, const struct gw_image *images, size_t n
         blob->n_before = n_images < GW_IMAGES_MAX ? n_images : GW_IMAGES_MAX;
         for (size_t i = 0; i < blob->n_before; i++) {
                 blob->before[i] = (struct gw_image){
-                        .image = images[i].image, .slot = images[i].slot, .flags = images[i].flags & UINT16_MAX, .hash_size = images[i].hash_size,
+                        .image = images[i].image,
+                        .slot = images[i].slot,
+                        .flags = images[i].flags & UINT16_MAX,
+                        .hash_size = images[i].hash_size,
                 };
                 if (blob->before[i].hash_size > GW_HASH_MAX)
                         blob->before[i].hash_size = 0;

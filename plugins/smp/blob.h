@@ -27,11 +27,11 @@ enum blob_phase {
 struct blob {
         enum blob_phase phase;
         bool seen_on_trial;
-        bool unmarked; /* the device takes no marks (F3) */
+        bool unmarked;       /* the device takes no marks (F3) */
         bool short_messages; /* longer ones were refused or silenced it (F18, F20) */
         enum verdict_family family;
         uint8_t n_resets, n_clears, n_trials;
-        uint16_t chosen; /* bits of order->wanted */
+        uint16_t chosen;                       /* bits of order->wanted */
         struct gw_image before[GW_IMAGES_MAX]; /* image, slot, flags, hash only */
         size_t n_before;
 };

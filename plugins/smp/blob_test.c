@@ -10,8 +10,15 @@
 
 static struct blob full_blob(void) {
         struct blob blob = {
-                .phase = BLOB_READY, .seen_on_trial = true, .unmarked = true, .short_messages = true, .family = VERDICT_FAMILY_XIP_REVERT,
-                .n_resets = 2,       .n_clears = 1,         .n_trials = 3,    .chosen = 0x8001,
+                .phase = BLOB_READY,
+                .seen_on_trial = true,
+                .unmarked = true,
+                .short_messages = true,
+                .family = VERDICT_FAMILY_XIP_REVERT,
+                .n_resets = 2,
+                .n_clears = 1,
+                .n_trials = 3,
+                .chosen = 0x8001,
         };
         struct gw_image images[GW_IMAGES_MAX] = { 0 };
 
@@ -69,8 +76,14 @@ static void test_refused_values(void **state) {
                 uint8_t value;
                 int result;
         } rows[] = {
-                { 0, 'X', -EBADMSG }, { 2, 0, -EPROTONOSUPPORT }, { 2, BLOB_VERSION + 1, -EPROTONOSUPPORT }, { 3, BLOB_PHASE_COUNT_, -EBADMSG },
-                { 4, 0x80, -EBADMSG }, { 5, 200, -EBADMSG },       { 11, GW_IMAGES_MAX + 1, -EBADMSG },       { 11, 1, -EBADMSG },
+                { 0, 'X', -EBADMSG },
+                { 2, 0, -EPROTONOSUPPORT },
+                { 2, BLOB_VERSION + 1, -EPROTONOSUPPORT },
+                { 3, BLOB_PHASE_COUNT_, -EBADMSG },
+                { 4, 0x80, -EBADMSG },
+                { 5, 200, -EBADMSG },
+                { 11, GW_IMAGES_MAX + 1, -EBADMSG },
+                { 11, 1, -EBADMSG },
                 { 16, 65, -EBADMSG }, /* hash size of the first slot */
         };
 
@@ -99,7 +112,10 @@ static void test_keep_before(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_round_trip), cmocka_unit_test(test_cut), cmocka_unit_test(test_refused_values), cmocka_unit_test(test_keep_before),
+                cmocka_unit_test(test_round_trip),
+                cmocka_unit_test(test_cut),
+                cmocka_unit_test(test_refused_values),
+                cmocka_unit_test(test_keep_before),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

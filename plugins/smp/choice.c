@@ -59,7 +59,8 @@ static int choose_files(const struct choice_question *question, struct choice *c
         for (size_t i = 0; i < choice->n_images; i++) {
                 if (rank(question, choice->images[i].wanted) > 0)
                         continue;
-                gw_error_set(err, "smp-image-address", "image %u: the package holds no file that is linked for the free slot", choice->images[i].image);
+                gw_error_set(err, "smp-image-address", "image %u: the package holds no file that is linked for the free slot",
+                             choice->images[i].image);
                 return -EINVAL;
         }
         if (choice->n_images)
@@ -90,7 +91,8 @@ static void judge_stand(const struct choice_question *question, struct choice_im
                 image->stand = trial && question->family != VERDICT_FAMILY_XIP ? CHOICE_RUNNING : CHOICE_CONFIRMED;
         else if (other && verdict_hash_is(other, wanted->hash, wanted->hash_size))
                 /* On trial, the confirmed image in the other slot comes back by itself. */
-                image->stand = (other->flags & GW_IMAGE_PENDING) || (trial && (other->flags & GW_IMAGE_CONFIRMED)) ? CHOICE_MARKED : CHOICE_STORED;
+                image->stand =
+                        (other->flags & GW_IMAGE_PENDING) || (trial && (other->flags & GW_IMAGE_CONFIRMED)) ? CHOICE_MARKED : CHOICE_STORED;
 }
 
 static enum choice_next judge_next(const struct choice_question *question, const struct choice *choice) {
@@ -183,8 +185,8 @@ static int check_upload(const struct choice_question *question, const struct cho
         uint32_t limit = size_limit(question, image->image);
 
         if (!wanted->part) {
-                gw_error_set(err, "rollback-image-gone", "image %u: the image to go back to lies in no slot, and there is no file with its hash",
-                             image->image);
+                gw_error_set(err, "rollback-image-gone",
+                             "image %u: the image to go back to lies in no slot, and there is no file with its hash", image->image);
                 return -ENOENT;
         }
         if (!limit || wanted->part->size <= limit)
@@ -212,8 +214,8 @@ static int check_version(const struct choice_question *question, const struct ch
                 return 0;
         if (question->family == VERDICT_FAMILY_XIP && !wins_by_version(compared, running)) {
                 gw_error_set(err, question->order->rollback ? "rollback-not-possible" : "downgrade",
-                             "image %u: the bootloader always runs the highest version: %s would not be started over %s", image->image, wanted->version,
-                             running->version);
+                             "image %u: the bootloader always runs the highest version: %s would not be started over %s", image->image,
+                             wanted->version, running->version);
                 return -EPERM;
         }
         if (compared >= 0 || ((question->order->allow_downgrade || question->order->rollback) && !question->no_downgrade))

@@ -21,9 +21,9 @@ enum choice_stand {
 
 struct choice_image {
         uint8_t image;
-        uint8_t wanted;         /* index into order->wanted */
+        uint8_t wanted; /* index into order->wanted */
         enum choice_stand stand;
-        bool busy;              /* its second slot is taken: another image waits or is on trial */
+        bool busy; /* its second slot is taken: another image waits or is on trial */
 };
 
 enum choice_next {
@@ -32,7 +32,7 @@ enum choice_next {
         CHOICE_NEXT_RESET,   /* marked already */
         CHOICE_NEXT_TEST,    /* stored already */
         CHOICE_NEXT_UPLOAD,
-        CHOICE_NEXT_CLEAR,   /* to be uploaded, but another update stands in the way */
+        CHOICE_NEXT_CLEAR, /* to be uploaded, but another update stands in the way */
 };
 
 struct choice {

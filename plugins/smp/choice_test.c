@@ -59,7 +59,11 @@ static const struct row {
         { "XIP runs", VERDICT_FAMILY_XIP, { { OLD, 0, 0 }, { NEW, A, 0 } }, CHOICE_CONFIRMED, CHOICE_NEXT_NOTHING },
         { "XIP stored: no marks", VERDICT_FAMILY_XIP, { { OLD, A, 0 }, { NEW, 0, 0 } }, CHOICE_STORED, CHOICE_NEXT_RESET },
         { "XIP will start it", VERDICT_FAMILY_XIP, { { OLD, A | C, 0 }, { NEW, P, 0 } }, CHOICE_MARKED, CHOICE_NEXT_RESET },
-        { "XIP: a waiting other one is overwritten", VERDICT_FAMILY_XIP, { { OLD, A | C, 0 }, { ELSE, P, 0 } }, CHOICE_ABSENT, CHOICE_NEXT_UPLOAD },
+        { "XIP: a waiting other one is overwritten",
+          VERDICT_FAMILY_XIP,
+          { { OLD, A | C, 0 }, { ELSE, P, 0 } },
+          CHOICE_ABSENT,
+          CHOICE_NEXT_UPLOAD },
         { "XIP with revert on trial", VERDICT_FAMILY_XIP_REVERT, { { OLD, C, 0 }, { NEW, A, 0 } }, CHOICE_RUNNING, CHOICE_NEXT_VERIFY },
         { "recovery", VERDICT_FAMILY_RECOVERY, { { OLD, 0, 0 } }, CHOICE_ABSENT, CHOICE_NEXT_UPLOAD },
         { "recovery, there already", VERDICT_FAMILY_RECOVERY, { { NEW, 0, 0 } }, CHOICE_STORED, CHOICE_NEXT_RESET },
@@ -194,7 +198,11 @@ static void test_check(void **state) {
                 struct smp_slot_info info = { .n_slots = 2 };
                 struct gw_image images[2];
                 struct choice_question question = {
-                        .order = &order, .family = cases[i].family, .images = images, .slots = &info, .no_downgrade = flags & NO_DOWNGRADE,
+                        .order = &order,
+                        .family = cases[i].family,
+                        .images = images,
+                        .slots = &info,
+                        .no_downgrade = flags & NO_DOWNGRADE,
                 };
                 struct choice choice;
                 struct gw_error err = { 0 };
@@ -225,9 +233,10 @@ static void test_versions(void **state) {
                 int sign;
                 bool known;
         } cases[] = {
-                { "1.2.3", "1.2.3", 0, true },     { "1.2.3", "1.2.4", -1, true }, { "1.10.0", "1.9.9", 1, true }, { "1.2.3+4", "1.2.3.5", -1, true },
-                { "1.2.3", "1.2.3+1", -1, true },  { "2.0.0", "1.9.9+77", 1, true }, { "1.2", "1.2.3", 0, false }, { "", "1.2.3", 0, false },
-                { "1.2.3-rc1", "1.2.3", 0, false }, { "<unreadable>", "1.0.0", 0, false }, { "1.2.3.4.5", "1.0.0", 0, false }, { "99999999999.0.0", "1.0.0", 0, false },
+                { "1.2.3", "1.2.3", 0, true },          { "1.2.3", "1.2.4", -1, true },     { "1.10.0", "1.9.9", 1, true },
+                { "1.2.3+4", "1.2.3.5", -1, true },     { "1.2.3", "1.2.3+1", -1, true },   { "2.0.0", "1.9.9+77", 1, true },
+                { "1.2", "1.2.3", 0, false },           { "", "1.2.3", 0, false },          { "1.2.3-rc1", "1.2.3", 0, false },
+                { "<unreadable>", "1.0.0", 0, false },  { "1.2.3.4.5", "1.0.0", 0, false }, { "99999999999.0.0", "1.0.0", 0, false },
                 { "1.0.4294967295", "1.0.0", 1, true },
         };
 

@@ -84,11 +84,11 @@ static void free_run(void *run_ctx) {
         run_free(run_ctx);
 }
 
-#define OPERATIONS                                                                                                                                   \
-        {                                                                                                                                            \
-                [GW_OPERATION_UPDATE] = { steps_update, STEPS_UPDATE_COUNT },                                                                        \
-                [GW_OPERATION_INSPECT] = { steps_inspect, STEPS_INSPECT_COUNT },                                                                     \
-                [GW_OPERATION_DIAGNOSE] = { steps_diagnose, STEPS_DIAGNOSE_COUNT },                                                                  \
+#define OPERATIONS                                                                                                                         \
+        {                                                                                                                                  \
+                [GW_OPERATION_UPDATE] = { steps_update, STEPS_UPDATE_COUNT },                                                              \
+                [GW_OPERATION_INSPECT] = { steps_inspect, STEPS_INSPECT_COUNT },                                                           \
+                [GW_OPERATION_DIAGNOSE] = { steps_diagnose, STEPS_DIAGNOSE_COUNT },                                                        \
         }
 
 const struct gw_driver driver_serial = {

@@ -71,9 +71,15 @@ static void test_udp_address(void **state) {
         static const struct {
                 const char *address, *text;
         } rows[] = {
-                { "192.0.2.7", "192.0.2.7:1337" },       { "192.0.2.7:99", "192.0.2.7:99" },       { "sensor.example", "sensor.example:1337" },
-                { "sensor.example:5", "sensor.example:5" }, { "2001:db8::7", "[2001:db8::7]:1337" }, { "[2001:db8::7]", "[2001:db8::7]:1337" },
-                { "[2001:db8::7]:5", "[2001:db8::7]:5" }, { "", NULL },                              { NULL, NULL },
+                { "192.0.2.7", "192.0.2.7:1337" },
+                { "192.0.2.7:99", "192.0.2.7:99" },
+                { "sensor.example", "sensor.example:1337" },
+                { "sensor.example:5", "sensor.example:5" },
+                { "2001:db8::7", "[2001:db8::7]:1337" },
+                { "[2001:db8::7]", "[2001:db8::7]:1337" },
+                { "[2001:db8::7]:5", "[2001:db8::7]:5" },
+                { "", NULL },
+                { NULL, NULL },
         };
         char text[TRANSPORT_PORT_MAX], too_long[TRANSPORT_PORT_MAX + 1];
 
@@ -290,7 +296,7 @@ static void test_plan(void **state) {
 
 static void again_as(struct fixture *fixture, enum gw_operation_kind operation) {
         scripted_run_deinit(&fixture->run);
-        scripted_run_init(&fixture->run, &fixture->host, fixture->driver, fixture->driver_ctx, operation, fixture->entry, NULL);
+        fixture_run(fixture, operation);
 }
 
 static void test_inspect(void **state) {
@@ -344,10 +350,10 @@ static void test_diagnose(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_load),        cmocka_unit_test(test_settings),  cmocka_unit_test(test_udp_address),
-                cmocka_unit_test(test_find_port),   cmocka_unit_test(test_scan_serial), cmocka_unit_test(test_scan_silent),
-                cmocka_unit_test(test_scan_udp),    cmocka_unit_test(test_ports_come_and_go), cmocka_unit_test(test_plan),
-                cmocka_unit_test(test_inspect),     cmocka_unit_test(test_diagnose),
+                cmocka_unit_test(test_load),      cmocka_unit_test(test_settings),          cmocka_unit_test(test_udp_address),
+                cmocka_unit_test(test_find_port), cmocka_unit_test(test_scan_serial),       cmocka_unit_test(test_scan_silent),
+                cmocka_unit_test(test_scan_udp),  cmocka_unit_test(test_ports_come_and_go), cmocka_unit_test(test_plan),
+                cmocka_unit_test(test_inspect),   cmocka_unit_test(test_diagnose),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

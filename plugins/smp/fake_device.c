@@ -151,7 +151,7 @@ static void boot(void *ctx) {
                 device->slots[0][0].confirmed = true;
                 device->dead = device->app_silent;
                 for (uint8_t command = 0; device->app_without_images && command < 7; command++)
-                        fake_device_refuse(device, SMP_GROUP_IMAGE, command, -1, -1, SMP_RC_NOT_SUPPORTED);
+                        fake_device_refuse(device, (struct fake_refusal){ SMP_GROUP_IMAGE, command, -1, -1, SMP_RC_NOT_SUPPORTED, 0, 0 });
         }
         device->booting = false;
         device->n_boots++;
@@ -567,7 +567,8 @@ static void message_received(void *ctx, const uint8_t *data, size_t size) {
 
         if (device->dead_above && size > device->dead_above)
                 device->dead = true;
-        if (device->booting || device->dead || smp_header_read(data, size, &request.header) < 0 || (device->silent_above && size > device->silent_above))
+        if (device->booting || device->dead || smp_header_read(data, size, &request.header) < 0 ||
+            (device->silent_above && size > device->silent_above))
                 return;
         if (device->stop_answering_after >= 0 && (int) device->n_requests >= device->stop_answering_after)
                 return;
@@ -593,20 +594,23 @@ void fake_device_put(struct fake_device *device, unsigned image, unsigned slot, 
         snprintf(device->slots[image][slot].version, sizeof device->slots[image][slot].version, "%s", version);
 }
 
-void fake_device_refuse(struct fake_device *device, uint16_t group, uint8_t command, int op, int err_group, int code) {
-        size_t at = device->n_refusals++;
-
-        device->refusals[at].group = group;
-        device->refusals[at].command = command;
-        device->refusals[at].op = op;
-        device->refusals[at].err_group = err_group;
-        device->refusals[at].code = code;
+void fake_device_refuse(struct fake_device *device, struct fake_refusal refusal) {
+        device->refusals[device->n_refusals++] = refusal;
 }
 
 void fake_device_init(struct fake_device *device, struct scripted_host *host, uint8_t hash) {
         *device = (struct fake_device){
-                .host = host, .mode = 3, .n_images = 1, .buf_size = 512, .buf_count = 4, .slot_size = 0x20000, .board = "acme_board", .boot_ms = 1000,
-                .swap_ms = 2000, .reset_delay_ms = 250, .stop_answering_after = -1,
+                .host = host,
+                .mode = 3,
+                .n_images = 1,
+                .buf_size = 512,
+                .buf_count = 4,
+                .slot_size = 0x20000,
+                .board = "acme_board",
+                .boot_ms = 1000,
+                .swap_ms = 2000,
+                .reset_delay_ms = 250,
+                .stop_answering_after = -1,
         };
         fake_device_put(device, 0, 0, hash, "1.0.0");
         device->slots[0][0].confirmed = true;

@@ -23,35 +23,37 @@ struct fake_slot {
         bool pending, permanent, confirmed;
 };
 
+struct fake_refusal {
+        uint16_t group;
+        uint8_t command;
+        int op;        /* -1 any */
+        int err_group; /* -1: plain rc */
+        int code;
+        int after; /* so many are answered before */
+        int times; /* then so many are refused; 0 = all */
+};
+
 struct fake_device {
         struct scripted_host *host;
 
         /* What it is. */
-        int mode;               /* bootloader mode; -2: the bootloader is not told */
-        size_t n_images;        /* 1 or 2 */
+        int mode;                     /* bootloader mode; -2: the bootloader is not told */
+        size_t n_images;              /* 1 or 2 */
         uint32_t buf_size, buf_count; /* 0: not told */
-        uint32_t slot_size;     /* 0: slot info is not offered */
+        uint32_t slot_size;           /* 0: slot info is not offered */
         const char *board, *hardware; /* NULL: not offered */
-        const char *software;   /* version that the application states beside `hardware` */
-        bool app_without_images; /* what starts after a recovery has no image management */
+        const char *software;         /* version that the application states beside `hardware` */
+        bool app_without_images;      /* what starts after a recovery has no image management */
         bool no_downgrade;
-        bool recovery;          /* the bootloader itself answers */
-        bool no_hashes;         /* it lists no hashes */
-        bool version_1;         /* answers version 1 and plain codes */
-        bool active_only_first; /* flags only image 0 as running */
+        bool recovery;           /* the bootloader itself answers */
+        bool no_hashes;          /* it lists no hashes */
+        bool version_1;          /* answers version 1 and plain codes */
+        bool active_only_first;  /* flags only image 0 as running */
         bool hides_network_core; /* never lists what runs as image 1 */
         int64_t boot_ms, swap_ms;
 
         /* How it misbehaves. */
-        struct {
-                uint16_t group;
-                uint8_t command;
-                int op;         /* -1 any */
-                int err_group;  /* -1: plain rc */
-                int code;
-                int after;      /* so many are answered before */
-                int times;      /* then so many are refused; 0 = all */
-        } refusals[FAKE_REFUSALS_MAX];
+        struct fake_refusal refusals[FAKE_REFUSALS_MAX];
         size_t n_refusals;
         bool refuse_swap, reject_image, crash_at_boot, ignore_test, lose_upload, never_returns, app_silent;
         bool dead;              /* answers nothing any more */
@@ -61,9 +63,9 @@ struct fake_device {
         int64_t reset_delay_ms; /* between the answer and the reset */
         bool drop_reset_answer;
         bool ignore_reset_once;
-        bool unplugs;           /* the serial port goes away while it boots */
+        bool unplugs;             /* the serial port goes away while it boots */
         int stop_answering_after; /* requests; -1: never */
-        const char *noise;      /* said at every opening of the port, serial only */
+        const char *noise;        /* said at every opening of the port, serial only */
 
         /* State. */
         struct fake_slot slots[FAKE_IMAGES_MAX][2];
@@ -91,7 +93,7 @@ struct fake_device {
 void fake_device_init(struct fake_device *device, struct scripted_host *host, uint8_t hash);
 void fake_device_deinit(struct fake_device *device);
 void fake_device_put(struct fake_device *device, unsigned image, unsigned slot, uint8_t hash, const char *version);
-void fake_device_refuse(struct fake_device *device, uint16_t group, uint8_t command, int op, int err_group, int code);
+void fake_device_refuse(struct fake_device *device, struct fake_refusal refusal);
 /* Power goes and comes back. */
 void fake_device_power_cycle(struct fake_device *device);
 /* Fills `file`: hash bytes, version, then a pattern. */

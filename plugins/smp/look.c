@@ -35,7 +35,7 @@ void run_link_open(struct smp_run *run, run_link_opened then) {
 
         run_link_close(run);
         run->link_error = (struct gw_error){ 0 };
-        r = run->driver->transport->open(run->host, run->device, &run->tuning, run->client, &run->session, &err);
+        r = run->driver->transport->open(run->host, run->device, &run->session, &err);
         if (r < 0) {
                 then(run, r, &err);
                 return;
@@ -78,8 +78,15 @@ void run_look(struct smp_run *run, run_answered then) {
 void run_ping(struct smp_run *run, uint32_t timeout_ms, run_answered then) {
         uint8_t frame[SMP_HEADER_SIZE + 1];
         const struct smp_request request = {
-                .group = SMP_GROUP_OS, .command = SMP_OS_PARAMS, .op = SMP_OP_READ, .frame = frame, .payload_size = 1,
-                .timeout_ms = timeout_ms, .done = run_on_answer, .ctx = run,
+                .group = SMP_GROUP_OS,
+                .command = SMP_OS_PARAMS,
+                .op = SMP_OP_READ,
+                .frame = frame,
+                .payload_size = 1,
+                .timeout_ms = timeout_ms,
+                .resends = 1, /* a peer that is not known yet gets it as version 1, too */
+                .done = run_on_answer,
+                .ctx = run,
         };
 
         frame[SMP_HEADER_SIZE] = 0xa0; /* an empty map: some servers ignore a request without any */
@@ -154,7 +161,8 @@ static size_t images_with_sizes(const struct smp_run *run, struct gw_image image
         memcpy(images, run->state.images, run->state.n_images * sizeof images[0]);
         for (size_t i = 0; i < run->state.n_images; i++)
                 for (size_t j = 0; j < run->probed.slot_info.n_slots; j++)
-                        if (run->probed.slot_info.slots[j].image == images[i].image && run->probed.slot_info.slots[j].slot == images[i].slot)
+                        if (run->probed.slot_info.slots[j].image == images[i].image &&
+                            run->probed.slot_info.slots[j].slot == images[i].slot)
                                 images[i].slot_size = run->probed.slot_info.slots[j].size;
         return run->state.n_images;
 }
@@ -197,17 +205,14 @@ void run_learned_device(struct smp_run *run) {
         run->host->run->learned(run->handle, &facts);
 }
 
-void run_target(struct smp_run *run, const struct choice_image *image, enum gw_target_state state, enum gw_proof proof, const struct gw_error *err,
-                int percent) {
+void run_target(struct smp_run *run, const struct choice_image *image, struct gw_target target) {
         char key[16];
-        struct gw_target target = {
-                .size = sizeof target, .key = key, .state = state, .result = run->way.result, .proof = proof, .error = err, .percent = percent,
-        };
 
         if (run->choice.n_images < 2)
                 return;
-        if (state == GW_TARGET_SUCCEEDED && proof == GW_PROOF_NONE)
-                target.result = GW_RESULT_SENT_UNPROVEN;
         snprintf(key, sizeof key, "image-%u", image->image);
+        target.size = sizeof target;
+        target.key = key;
+        target.result = target.proof == GW_PROOF_NONE ? GW_RESULT_SENT_UNPROVEN : run->way.result;
         run->host->run->target(run->handle, &target);
 }

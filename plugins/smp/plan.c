@@ -8,12 +8,13 @@
 #include "driver.h"
 #include "verdict.h"
 
-#define UDP_BYTES_PER_S 200000 /* a guess on the safe side: a device over UDP with two buffers */
-#define SERIAL_LINE_PERCENT 60 /* of the line's bits that become image bytes */
+#define UDP_BYTES_PER_S 200000  /* a guess on the safe side: a device over UDP with two buffers */
+#define SERIAL_LINE_PERCENT 60  /* of the line's bits that become image bytes */
 #define FLASH_BYTES_PER_S 65536 /* swap in internal flash */
 #define BOOT_MS 3000
 
-static enum verdict_family known_family(const struct gw_host *host, const struct gw_device *device, const struct gw_image *images, size_t n_images) {
+static enum verdict_family known_family(const struct gw_host *host, const struct gw_device *device, const struct gw_image *images,
+                                        size_t n_images) {
         static const struct gw_image running = { .flags = GW_IMAGE_ACTIVE };
         const char *mode = host->device->attribute(device, "bootloader_mode");
 
@@ -69,8 +70,8 @@ int driver_plan(const struct driver *driver, const struct gw_plan_request *reque
         question.no_downgrade = no_downgrade && strcmp(no_downgrade, "yes") == 0;
         r = choice_make(&question, &choice, err);
         if (r == 0)
-                r = verdict_way(request->order->mode, question.family, choice_cannot_revert(&choice, host->device->attribute(request->device, "board")),
-                                &way, err);
+                r = verdict_way(request->order->mode, question.family,
+                                choice_cannot_revert(&choice, host->device->attribute(request->device, "board")), &way, err);
         /* The slots of a device that was never read are not known to lack anything. */
         if (r == 0 && choice.next != CHOICE_NEXT_NOTHING && question.n_images)
                 r = choice_check(&question, &choice, err);
@@ -78,7 +79,8 @@ int driver_plan(const struct driver *driver, const struct gw_plan_request *reque
                 return r;
         plan.mode = way.mode;
         plan.upload_bytes = choice_upload_bytes(&choice, request->order);
-        plan.rollback_possible = verdict_can_revert(question.family) && !choice_cannot_revert(&choice, host->device->attribute(request->device, "board"));
+        plan.rollback_possible =
+                verdict_can_revert(question.family) && !choice_cannot_revert(&choice, host->device->attribute(request->device, "board"));
         fill_work(&choice, &plan);
         plan.duration_ms = estimate_ms(driver, request, &plan);
         snprintf(plan.text, sizeof plan.text, "%s%s%s", way.text, way.text[0] && !question.n_images ? "; " : "",

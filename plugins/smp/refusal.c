@@ -55,7 +55,8 @@ static enum refusal_action judge_other(const struct refusal *refusal, struct gw_
         if (is_rc(refusal, SMP_RC_CORRUPT) && !refusal->shortened)
                 return judge(REFUSAL_SHORTEN, err, "smp-message-too-long", "message longer than the device accepts: %s", text);
         if (is_rc(refusal, SMP_RC_CORRUPT))
-                return judge(REFUSAL_FAIL, err, "smp-message-too-long", "the device takes no message of this kind, however short: %s", text);
+                return judge(REFUSAL_FAIL, err, "smp-message-too-long", "the device takes no message of this kind, however short: %s",
+                             text);
         return judge(REFUSAL_FAIL, err, "smp-refused", "%s", text);
 }
 
@@ -85,17 +86,21 @@ static enum refusal_action judge_state_write(const struct refusal *refusal, bool
                 return REFUSAL_NO_MARK;
         if (is_bad_mark(refusal))
                 return judge(REFUSAL_FAIL, err, "smp-swap-mark-not-written",
-                             "image %u: the device cannot write the swap mark into its secondary slot (flash layout or external flash does not match, "
+                             "image %u: the device cannot write the swap mark into its secondary slot (flash layout or external flash does "
+                             "not match, "
                              "or the end of the slot is not erased)",
                              image);
         if (is_image(refusal, SMP_IMAGE_CODE_HASH_NOT_FOUND) || is_rc(refusal, SMP_RC_INVALID) || is_rc(refusal, SMP_RC_NO_ENTRY))
-                return judge(REFUSAL_FAIL, err, "smp-hash-unknown", "image %u: the device does not find the image that it should hold", image);
+                return judge(REFUSAL_FAIL, err, "smp-hash-unknown", "image %u: the device does not find the image that it should hold",
+                             image);
         if (is_image(refusal, SMP_IMAGE_CODE_ALREADY_PENDING) || is_image(refusal, SMP_IMAGE_CODE_NO_FREE_SLOT) ||
             is_rc(refusal, SMP_RC_BAD_STATE))
-                return judge(REFUSAL_CLEAR, err, "smp-other-update-pending", "image %u: another update is waiting or on trial on the device", image);
+                return judge(REFUSAL_CLEAR, err, "smp-other-update-pending",
+                             "image %u: another update is waiting or on trial on the device", image);
         refusal_describe(&refusal->answer, text, sizeof text);
         if (is_image(refusal, SMP_IMAGE_CODE_CONFIRMATION_DENIED) || is_image(refusal, SMP_IMAGE_CODE_TEST_ACTIVE_DENIED))
-                return judge(REFUSAL_FAIL, err, "smp-confirm-refused", "image %u: the device does not allow this image to be marked: %s", image, text);
+                return judge(REFUSAL_FAIL, err, "smp-confirm-refused", "image %u: the device does not allow this image to be marked: %s",
+                             image, text);
         if (is_rc(refusal, SMP_RC_NOT_SUPPORTED))
                 return judge(REFUSAL_FAIL, err, "smp-refused",
                              "image %u: this firmware does not offer to test or confirm an image, though its bootloader needs it", image);
@@ -110,7 +115,8 @@ static enum refusal_action judge_upload_late(const struct refusal *refusal, stru
 
         refusal_describe(&refusal->answer, text, sizeof text);
         if (status->group_form && status->group != SMP_GROUP_IMAGE)
-                return judge(REFUSAL_FAIL, err, "smp-access-denied", "image %u: the application on the device refused the upload: %s", image, text);
+                return judge(REFUSAL_FAIL, err, "smp-access-denied", "image %u: the application on the device refused the upload: %s",
+                             image, text);
         if (status->group_form && status->code >= IMAGE_CODE_FLASH_OPEN_FAILED && status->code <= SMP_IMAGE_CODE_FLASH_ERASE_FAILED)
                 return judge(REFUSAL_FAIL, err, "smp-flash-error", "image %u: the device's flash failed: %s", image, text);
         if (is_image(refusal, SMP_IMAGE_CODE_NO_FREE_MEMORY))
@@ -125,12 +131,15 @@ static enum refusal_action judge_upload_first(const struct refusal *refusal, str
 
         if (is_image(refusal, SMP_IMAGE_CODE_CURRENT_IS_NEWER) ||
             (is_rc(refusal, SMP_RC_BAD_STATE) && refusal->upgrade_sent && !refusal->slot_busy))
-                return judge(REFUSAL_FAIL, err, "smp-version-not-newer", "image %u: the device runs the same or a newer version already", image);
+                return judge(REFUSAL_FAIL, err, "smp-version-not-newer", "image %u: the device runs the same or a newer version already",
+                             image);
         if (is_image(refusal, SMP_IMAGE_CODE_NO_FREE_SLOT) || is_rc(refusal, SMP_RC_BAD_STATE))
-                return judge(REFUSAL_CLEAR, err, "smp-other-update-pending", "image %u: another update is waiting or on trial on the device", image);
+                return judge(REFUSAL_CLEAR, err, "smp-other-update-pending",
+                             "image %u: another update is waiting or on trial on the device", image);
         if (is_image(refusal, SMP_IMAGE_CODE_INVALID_MAGIC) || is_image(refusal, SMP_IMAGE_CODE_INVALID_HEADER) ||
             (is_rc(refusal, SMP_RC_UNKNOWN) && has_words(refusal, "magic")))
-                return judge(REFUSAL_FAIL, err, "smp-image-magic-refused", "image %u: the device does not take the file for an MCUboot image", image);
+                return judge(REFUSAL_FAIL, err, "smp-image-magic-refused",
+                             "image %u: the device does not take the file for an MCUboot image", image);
         if (image > 0 && (is_rc(refusal, SMP_RC_INVALID) || is_image(refusal, SMP_IMAGE_CODE_INVALID_SLOT)))
                 return judge(REFUSAL_FAIL, err, "smp-single-image-device",
                              "image %u: the firmware on the device was built for fewer images (network-core update is not enabled)", image);
@@ -143,7 +152,8 @@ static enum refusal_action judge_upload_first(const struct refusal *refusal, str
 
 static enum refusal_action judge_upload(const struct refusal *refusal, struct gw_error *err) {
         if (is_rc(refusal, SMP_RC_NOT_SUPPORTED))
-                return judge(REFUSAL_FAIL, err, "smp-no-image-management", "this firmware takes no image over SMP (upload is not supported)");
+                return judge(REFUSAL_FAIL, err, "smp-no-image-management",
+                             "this firmware takes no image over SMP (upload is not supported)");
         return refusal->first_chunk ? judge_upload_first(refusal, err) : judge_upload_late(refusal, err);
 }
 
@@ -152,7 +162,8 @@ static enum refusal_action judge_reset(const struct refusal *refusal, struct gw_
 
         if (is_rc(refusal, SMP_RC_BUSY))
                 return judge_other(refusal, err);
-        return judge(REFUSAL_FAIL, err, "smp-reset-refused", "the device refuses to reset: %s", refusal_describe(&refusal->answer, text, sizeof text));
+        return judge(REFUSAL_FAIL, err, "smp-reset-refused", "the device refuses to reset: %s",
+                     refusal_describe(&refusal->answer, text, sizeof text));
 }
 
 enum refusal_action refusal_judge(const struct refusal *refusal, bool marks_optional, struct gw_error *err) {

@@ -81,7 +81,10 @@ static struct refusal make(const struct row *row) {
         };
 
         refusal.answer.status = (struct smp_status){
-                .refused = true, .group_form = row->err_group >= 0, .group = (uint16_t) (row->err_group >= 0 ? row->err_group : 0), .code = row->code,
+                .refused = true,
+                .group_form = row->err_group >= 0,
+                .group = (uint16_t) (row->err_group >= 0 ? row->err_group : 0),
+                .code = row->code,
         };
         snprintf(refusal.answer.status.rsn, sizeof refusal.answer.status.rsn, "%s", row->rsn);
         return refusal;
@@ -104,7 +107,8 @@ static void test_judge(void **state) {
 static void test_describe(void **state) {
         char text[160];
         struct refusal v2 = make(&(struct row){ .group = IMG, .command = SMP_IMAGE_UPLOAD, .op = W, .err_group = 1, .code = 9, .rsn = "" });
-        struct refusal v1 = make(&(struct row){ .group = IMG, .command = SMP_IMAGE_STATE, .op = W, .err_group = -1, .code = 1, .rsn = "no magic" });
+        struct refusal v1 =
+                make(&(struct row){ .group = IMG, .command = SMP_IMAGE_STATE, .op = W, .err_group = -1, .code = 1, .rsn = "no magic" });
 
         (void) state;
         assert_ptr_equal(refusal_describe(&v2.answer, text, sizeof text), text);

@@ -42,6 +42,8 @@ int run_new(struct driver *driver, struct gw_run *handle, struct smp_run **ret_r
                 options.timeout_ms = run->tuning.timeout_ms;
                 options.resends = run->tuning.resends;
                 r = smp_client_new(host, &options, &client_handler, run, &run->client);
+                run->session.client = run->client;
+                run->session.tuning = &run->tuning;
         }
         if (r < 0) {
                 free(run);
@@ -145,7 +147,7 @@ static void name_silence(struct smp_run *run, struct gw_error *err) {
                 .waited_ms = (int64_t) run->tuning.timeout_ms * (run->tuning.resends + 1),
         };
 
-        transport_heard(&run->session, run->client, &silence.bytes_heard, &silence.frames_heard);
+        transport_heard(&run->session, &silence.bytes_heard, &silence.frames_heard);
         verdict_silence(&silence, err);
 }
 

@@ -65,12 +65,12 @@ struct smp_run {
         struct blob notes;
 
         /* Of single steps. */
-        size_t image_index;       /* into choice.images: upload, test, confirm */
-        uint64_t uploaded_bytes;  /* of images that are finished */
+        size_t image_index;      /* into choice.images: upload, test, confirm */
+        uint64_t uploaded_bytes; /* of images that are finished */
         bool erase_tried;
         bool force_reset;
-        bool reset_entered;       /* by this attempt */
-        bool reset_unheard;       /* the reset was sent, its answer never came */
+        bool reset_entered; /* by this attempt */
+        bool reset_unheard; /* the reset was sent, its answer never came */
         int64_t away_since_ms, return_deadline_ms, retry_ms;
         uint32_t checks_done;
         uint32_t last_refused; /* group and command; the same refusal is noted once */
@@ -137,8 +137,7 @@ bool run_reverts(const struct smp_run *run);
 void run_learned_device(struct smp_run *run);
 void run_learned_images(struct smp_run *run);
 void run_note(struct smp_run *run, const char *format, ...) GW_PRINTF(2, 3);
-/* State of one image as a target of its own, when the order has several. */
-void run_target(struct smp_run *run, const struct choice_image *image, enum gw_target_state state, enum gw_proof proof, const struct gw_error *err,
-                int percent);
+/* One image as a target of its own, when the order has several. `target` holds state, proof, error and percent; the rest is filled. */
+void run_target(struct smp_run *run, const struct choice_image *image, struct gw_target target);
 /* A refusal of a request about `image`, ready to be judged. */
 struct refusal run_refusal(const struct smp_run *run, const struct smp_refusal *answer, uint8_t image);

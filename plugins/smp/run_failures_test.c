@@ -38,7 +38,7 @@ static void f1(struct fixture *fixture) {
 
 static void f2(struct fixture *fixture) {
         for (uint8_t command = 0; command < 7; command++)
-                fake_device_refuse(&fixture->device, IMG, command, ANY, PLAIN, 8);
+                fake_device_refuse(&fixture->device, (struct fake_refusal){ IMG, command, ANY, PLAIN, 8, 0, 0 });
 }
 
 static void f3(struct fixture *fixture) {
@@ -48,8 +48,8 @@ static void f3(struct fixture *fixture) {
 static void f4(struct fixture *fixture) {
         f2(fixture);
         for (uint8_t command = 0; command < 8; command++)
-                fake_device_refuse(&fixture->device, OS, command, ANY, PLAIN, 8);
-        fake_device_refuse(&fixture->device, OS, SMP_OS_BOOTLOADER, ANY, PLAIN, 8);
+                fake_device_refuse(&fixture->device, (struct fake_refusal){ OS, command, ANY, PLAIN, 8, 0, 0 });
+        fake_device_refuse(&fixture->device, (struct fake_refusal){ OS, SMP_OS_BOOTLOADER, ANY, PLAIN, 8, 0, 0 });
 }
 
 static void test_f1_to_f4(void **state) {
@@ -74,7 +74,7 @@ static void test_f3_found_late(void **state) {
         (void) state;
         fixture_init(&fixture, &driver_udp);
         fixture.device.mode = 4;
-        fake_device_refuse(&fixture.device, OS, SMP_OS_BOOTLOADER, ANY, PLAIN, 8);
+        fake_device_refuse(&fixture.device, (struct fake_refusal){ OS, SMP_OS_BOOTLOADER, ANY, PLAIN, 8, 0, 0 });
         fixture_expect(&fixture, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE, "connect inspect upload test reset return verify");
         assert_string_equal(fixture.run.committed_in, "reset");
         fixture_deinit(&fixture);
@@ -106,7 +106,7 @@ static void test_f5(void **state) {
                 fixture.device.slots[0][1].confirmed = on_trial;
                 fixture.device.slots[0][1].pending = !on_trial;
                 if (rows[i].erase_refused)
-                        fake_device_refuse(&fixture.device, IMG, SMP_IMAGE_ERASE, ANY, 1, 9);
+                        fake_device_refuse(&fixture.device, (struct fake_refusal){ IMG, SMP_IMAGE_ERASE, ANY, 1, 9, 0, 0 });
                 fixture_expect(&fixture, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE_CONFIRMED, NULL);
                 assert_int_equal(fixture.device.n_resets, rows[i].n_resets);
                 assert_int_equal(fixture.device.n_erases, rows[i].n_erases);
@@ -116,7 +116,7 @@ static void test_f5(void **state) {
 }
 
 static void f5_stays(struct fixture *fixture) {
-        fake_device_refuse(&fixture->device, IMG, SMP_IMAGE_UPLOAD, W, 1, 9);
+        fake_device_refuse(&fixture->device, (struct fake_refusal){ IMG, SMP_IMAGE_UPLOAD, W, 1, 9, 0, 0 });
 }
 
 static void test_f5_stays(void **state) {
@@ -139,11 +139,11 @@ static void test_f5_stays(void **state) {
 }
 
 static void f6(struct fixture *fixture) {
-        fake_device_refuse(&fixture->device, IMG, SMP_IMAGE_UPLOAD, W, 1, 23);
+        fake_device_refuse(&fixture->device, (struct fake_refusal){ IMG, SMP_IMAGE_UPLOAD, W, 1, 23, 0, 0 });
 }
 
 static void f7(struct fixture *fixture) {
-        fake_device_refuse(&fixture->device, IMG, SMP_IMAGE_STATE, W, 1, 23);
+        fake_device_refuse(&fixture->device, (struct fake_refusal){ IMG, SMP_IMAGE_STATE, W, 1, 23, 0, 0 });
 }
 
 static void f8(struct fixture *fixture) {
@@ -180,7 +180,7 @@ static void f15(struct fixture *fixture) {
 
 static void f16(struct fixture *fixture) {
         scripted_device_set(fixture->entry, "device_checks_version", "yes");
-        fake_device_refuse(&fixture->device, IMG, SMP_IMAGE_UPLOAD, W, 1, 27);
+        fake_device_refuse(&fixture->device, (struct fake_refusal){ IMG, SMP_IMAGE_UPLOAD, W, 1, 27, 0, 0 });
 }
 
 static void f17(struct fixture *fixture) {
@@ -188,7 +188,7 @@ static void f17(struct fixture *fixture) {
 }
 
 static void f19(struct fixture *fixture) {
-        fake_device_refuse(&fixture->device, IMG, SMP_IMAGE_STATE, R, PLAIN, 2);
+        fake_device_refuse(&fixture->device, (struct fake_refusal){ IMG, SMP_IMAGE_STATE, R, PLAIN, 2, 0, 0 });
 }
 
 static void test_f6_to_f19(void **state) {
@@ -210,12 +210,12 @@ static void test_f6_to_f19(void **state) {
 
 /* F18: the device finds the messages too long; cut short, they go through. One that always does is named. */
 static void f18(struct fixture *fixture) {
-        fake_device_refuse(&fixture->device, IMG, SMP_IMAGE_UPLOAD, W, PLAIN, 9);
+        fake_device_refuse(&fixture->device, (struct fake_refusal){ IMG, SMP_IMAGE_UPLOAD, W, PLAIN, 9, 0, 0 });
         fixture->device.refusals[0].times = 1;
 }
 
 static void f18_always(struct fixture *fixture) {
-        fake_device_refuse(&fixture->device, IMG, SMP_IMAGE_UPLOAD, W, PLAIN, 9);
+        fake_device_refuse(&fixture->device, (struct fake_refusal){ IMG, SMP_IMAGE_UPLOAD, W, PLAIN, 9, 0, 0 });
 }
 
 static void f20(struct fixture *fixture) {
@@ -358,12 +358,12 @@ static void test_forced_reset(void **state) {
 
         (void) state;
         fixture_init(&fixture, &driver_udp);
-        fake_device_refuse(&fixture.device, OS, SMP_OS_RESET, W, PLAIN, 10);
+        fake_device_refuse(&fixture.device, (struct fake_refusal){ OS, SMP_OS_RESET, W, PLAIN, 10, 0, 0 });
         fixture.device.refusals[0].times = 1;
         fixture_expect(&fixture, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE_CONFIRMED, NULL);
         fixture_deinit(&fixture);
         fixture_init(&fixture, &driver_udp);
-        fake_device_refuse(&fixture.device, OS, SMP_OS_RESET, W, PLAIN, 8);
+        fake_device_refuse(&fixture.device, (struct fake_refusal){ OS, SMP_OS_RESET, W, PLAIN, 8, 0, 0 });
         fixture_expect_failure(&fixture, "smp-reset-refused");
         fixture_deinit(&fixture);
 }
@@ -427,7 +427,7 @@ static void test_absent(void **state) {
         assert_int_equal(scripted_run_whole(&fixture.run, 600000), SCRIPTED_WAITING);
         assert_string_equal(fixture.run.reason, "not-seen");
         scripted_run_deinit(&fixture.run);
-        scripted_run_init(&fixture.run, &fixture.host, &driver_udp, fixture.driver_ctx, GW_OPERATION_INSPECT, fixture.entry, NULL);
+        fixture_run(&fixture, GW_OPERATION_INSPECT);
         fixture_expect_failure(&fixture, "smp-no-answer");
         fixture_deinit(&fixture);
 }
@@ -458,11 +458,22 @@ static void test_commit_fails(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_f1_to_f4),          cmocka_unit_test(test_f3_found_late),      cmocka_unit_test(test_f5),
-                cmocka_unit_test(test_f5_stays),          cmocka_unit_test(test_f6_to_f19),          cmocka_unit_test(test_f18_and_f20), cmocka_unit_test(test_f20_learns),
-                cmocka_unit_test(test_serial_silence),    cmocka_unit_test(test_vanishes_in_upload), cmocka_unit_test(test_trial),
-                cmocka_unit_test(test_self_confirm),      cmocka_unit_test(test_slow_reset),         cmocka_unit_test(test_forced_reset),
-                cmocka_unit_test(test_refused_before_a_byte), cmocka_unit_test(test_absent),         cmocka_unit_test(test_refusals_are_noted),
+                cmocka_unit_test(test_f1_to_f4),
+                cmocka_unit_test(test_f3_found_late),
+                cmocka_unit_test(test_f5),
+                cmocka_unit_test(test_f5_stays),
+                cmocka_unit_test(test_f6_to_f19),
+                cmocka_unit_test(test_f18_and_f20),
+                cmocka_unit_test(test_f20_learns),
+                cmocka_unit_test(test_serial_silence),
+                cmocka_unit_test(test_vanishes_in_upload),
+                cmocka_unit_test(test_trial),
+                cmocka_unit_test(test_self_confirm),
+                cmocka_unit_test(test_slow_reset),
+                cmocka_unit_test(test_forced_reset),
+                cmocka_unit_test(test_refused_before_a_byte),
+                cmocka_unit_test(test_absent),
+                cmocka_unit_test(test_refusals_are_noted),
                 cmocka_unit_test(test_commit_fails),
         };
 

@@ -43,6 +43,17 @@ void fixture_want(struct fixture *fixture, uint8_t image, uint8_t hash, const ch
         free(bytes);
 }
 
+void fixture_run(struct fixture *fixture, enum gw_operation_kind operation) {
+        fixture->run = (struct gw_run){
+                .scripted = &fixture->host,
+                .driver = fixture->driver,
+                .driver_ctx = fixture->driver_ctx,
+                .operation = operation,
+                .device = fixture->entry,
+                .order = &fixture->order,
+        };
+}
+
 void fixture_init(struct fixture *fixture, const struct gw_driver *driver) {
         bool serial = driver == &driver_serial;
 
@@ -59,7 +70,7 @@ void fixture_init(struct fixture *fixture, const struct gw_driver *driver) {
         assert_int_equal(driver->start(&fixture->host.host, &fixture->driver_ctx, NULL), 0);
         fixture->order = (struct gw_order){ .size = sizeof fixture->order, .trial_ms = 60000, .trial_checks = 2 };
         fixture_want(fixture, 0, NEW, "1.1.0", FIXTURE_FILE_SIZE);
-        scripted_run_init(&fixture->run, &fixture->host, driver, fixture->driver_ctx, GW_OPERATION_UPDATE, fixture->entry, &fixture->order);
+        fixture_run(fixture, GW_OPERATION_UPDATE);
 }
 
 void fixture_deinit(struct fixture *fixture) {
@@ -76,8 +87,8 @@ void fixture_deinit(struct fixture *fixture) {
 const char *fixture_story(const struct fixture *fixture) {
         static char text[8192];
         const struct gw_run *run = &fixture->run;
-        size_t used = (size_t) snprintf(text, sizeof text, "end %d result %d proof %d error \"%s\" (%s) wait \"%s\" path \"%s\"", run->end, run->result,
-                                        run->proof, run->error.name, run->error.text, run->reason, run->path);
+        size_t used = (size_t) snprintf(text, sizeof text, "end %d result %d proof %d error \"%s\" (%s) wait \"%s\" path \"%s\"", run->end,
+                                        run->result, run->proof, run->error.name, run->error.text, run->reason, run->path);
 
         for (size_t i = 0; i < run->n_notes && used < sizeof text; i++)
                 used += (size_t) snprintf(text + used, sizeof text - used, "\n    %s", run->notes[i]);

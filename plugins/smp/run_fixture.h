@@ -27,6 +27,8 @@ struct fixture {
 };
 
 void fixture_init(struct fixture *fixture, const struct gw_driver *driver);
+/* A new run; the one before must be deinitialised. */
+void fixture_run(struct fixture *fixture, enum gw_operation_kind operation);
 void fixture_deinit(struct fixture *fixture);
 /* One more wanted image, with a file of its own unless `hash` is to be there already (`size` 0). */
 void fixture_want(struct fixture *fixture, uint8_t image, uint8_t hash, const char *version, size_t size);

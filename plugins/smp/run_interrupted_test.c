@@ -56,8 +56,8 @@ static void check_device(const struct fixture *fixture, const struct way *way) {
         const struct fake_device *device = &fixture->device;
         bool restarts = way->recovery; /* it cannot resume */
 
-        if ((!restarts && (device->n_uploads_begun != 1 || device->n_bytes_written != FIXTURE_FILE_SIZE)) || device->n_resets != way->n_resets ||
-            device->n_uploads_ended != 1)
+        if ((!restarts && (device->n_uploads_begun != 1 || device->n_bytes_written != FIXTURE_FILE_SIZE)) ||
+            device->n_resets != way->n_resets || device->n_uploads_ended != 1)
                 fail_msg("%u uploads begun, %u ended, %llu bytes, %u resets: %s", device->n_uploads_begun, device->n_uploads_ended,
                          (unsigned long long) device->n_bytes_written, device->n_resets, fixture_story(fixture));
 }
@@ -172,7 +172,8 @@ static void test_shutdown_at_every_request(void **state) {
                         took_ms = stop_at(&fixture, &plan);
                         if (fixture.run.end == SCRIPTED_STOPPED) {
                                 if (took_ms > 5000)
-                                        fail_msg("way %zu, request %u: stopping took %lld ms: %s", i, at, (long long) took_ms, fixture_story(&fixture));
+                                        fail_msg("way %zu, request %u: stopping took %lld ms: %s", i, at, (long long) took_ms,
+                                                 fixture_story(&fixture));
                                 scripted_run_continue(&fixture.run);
                         }
                         fixture_expect_end(&fixture, ways[i].result, ways[i].proof, NULL);
@@ -261,7 +262,8 @@ static void test_cancel_around_reset(void **state) {
                         assert_int_equal(scripted_run_until_end(&fixture.run, MOST_MS), SCRIPTED_STOPPED);
                         scripted_host_advance(&fixture.host, 60000);
                         if (is_on_trial(&fixture.device))
-                                fail_msg("crash %d, after %lld ms: left on trial: %s", crash, (long long) delay_ms, fixture_story(&fixture));
+                                fail_msg("crash %d, after %lld ms: left on trial: %s", crash, (long long) delay_ms,
+                                         fixture_story(&fixture));
                         fixture_deinit(&fixture);
                 }
 }
@@ -297,10 +299,14 @@ static void test_foreign_notes(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_crash_at_every_step),       cmocka_unit_test(test_crash_at_every_request),
-                cmocka_unit_test(test_shutdown_at_every_request), cmocka_unit_test(test_cancel_at_every_request),
-                cmocka_unit_test(test_stop_on_trial),             cmocka_unit_test(test_cancel_never_returns),
-                cmocka_unit_test(test_cancel_around_reset),       cmocka_unit_test(test_foreign_notes),
+                cmocka_unit_test(test_crash_at_every_step),
+                cmocka_unit_test(test_crash_at_every_request),
+                cmocka_unit_test(test_shutdown_at_every_request),
+                cmocka_unit_test(test_cancel_at_every_request),
+                cmocka_unit_test(test_stop_on_trial),
+                cmocka_unit_test(test_cancel_never_returns),
+                cmocka_unit_test(test_cancel_around_reset),
+                cmocka_unit_test(test_foreign_notes),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

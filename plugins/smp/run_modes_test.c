@@ -26,16 +26,20 @@ static void test_each_mode(void **state) {
                 { GW_MODE_TEST_AND_CONFIRM, 9, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE_CONFIRMED, FULL, "confirm" },
                 { GW_MODE_TEST_AND_CONFIRM, -1, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE_CONFIRMED, FULL, "confirm" },
                 { GW_MODE_TEST_AND_CONFIRM, -2, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE_CONFIRMED, FULL, "confirm" },
-                { GW_MODE_CONFIRM_ONLY, 3, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE_CONFIRMED, "connect inspect upload test reset return verify", "test" },
+                { GW_MODE_CONFIRM_ONLY, 3, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE_CONFIRMED,
+                  "connect inspect upload test reset return verify", "test" },
                 { GW_MODE_TEST_ONLY, 3, GW_RESULT_ON_TRIAL, GW_PROOF_HASH_ACTIVE, "connect inspect upload test reset return verify", "" },
                 { GW_MODE_UPLOAD_ONLY, 3, GW_RESULT_UPLOADED, GW_PROOF_HASH_STORED, "connect inspect upload", "" },
-                { GW_MODE_TEST_AND_CONFIRM, 2, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE_CONFIRMED, "connect inspect upload test reset return verify",
-                  "test" },
-                { GW_MODE_CONFIRM_ONLY, 2, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE_CONFIRMED, "connect inspect upload test reset return verify", "test" },
-                { GW_MODE_TEST_AND_CONFIRM, 4, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE, "connect inspect upload reset return verify", "reset" },
+                { GW_MODE_TEST_AND_CONFIRM, 2, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE_CONFIRMED,
+                  "connect inspect upload test reset return verify", "test" },
+                { GW_MODE_CONFIRM_ONLY, 2, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE_CONFIRMED,
+                  "connect inspect upload test reset return verify", "test" },
+                { GW_MODE_TEST_AND_CONFIRM, 4, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE, "connect inspect upload reset return verify",
+                  "reset" },
                 { GW_MODE_UPLOAD_ONLY, 4, GW_RESULT_UPLOADED, GW_PROOF_HASH_STORED, "connect inspect upload", "" },
                 { GW_MODE_TEST_AND_CONFIRM, 5, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE_CONFIRMED, FULL, "confirm" },
-                { GW_MODE_CONFIRM_ONLY, 5, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE_CONFIRMED, "connect inspect upload test reset return verify", "test" },
+                { GW_MODE_CONFIRM_ONLY, 5, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE_CONFIRMED,
+                  "connect inspect upload test reset return verify", "test" },
         };
         const struct gw_driver *drivers[] = { &driver_udp, &driver_serial };
 
@@ -97,13 +101,15 @@ static void test_short_ways(void **state) {
         } rows[] = {
                 { RUNS, GW_MODE_TEST_AND_CONFIRM, GW_RESULT_ALREADY, GW_PROOF_HASH_ACTIVE_CONFIRMED, "connect inspect" },
                 { RUNS, GW_MODE_UPLOAD_ONLY, GW_RESULT_ALREADY, GW_PROOF_HASH_ACTIVE_CONFIRMED, "connect inspect" },
-                { TRIAL, GW_MODE_TEST_AND_CONFIRM, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE_CONFIRMED, "connect inspect verify trial confirm" },
+                { TRIAL, GW_MODE_TEST_AND_CONFIRM, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE_CONFIRMED,
+                  "connect inspect verify trial confirm" },
                 { TRIAL, GW_MODE_CONFIRM_ONLY, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE_CONFIRMED, "connect inspect verify confirm" },
                 { TRIAL, GW_MODE_TEST_ONLY, GW_RESULT_ON_TRIAL, GW_PROOF_HASH_ACTIVE, "connect inspect verify" },
                 { TRIAL, GW_MODE_UPLOAD_ONLY, GW_RESULT_ALREADY, GW_PROOF_HASH_ACTIVE, "connect inspect" },
                 { STORED, GW_MODE_TEST_AND_CONFIRM, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE_CONFIRMED,
                   "connect inspect test reset return verify trial confirm" },
-                { STORED, GW_MODE_CONFIRM_ONLY, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE_CONFIRMED, "connect inspect test reset return verify" },
+                { STORED, GW_MODE_CONFIRM_ONLY, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE_CONFIRMED,
+                  "connect inspect test reset return verify" },
                 { STORED, GW_MODE_UPLOAD_ONLY, GW_RESULT_UPLOADED, GW_PROOF_HASH_STORED, "connect inspect" },
                 { MARKED, GW_MODE_TEST_AND_CONFIRM, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE_CONFIRMED,
                   "connect inspect reset return verify trial confirm" },
@@ -233,14 +239,15 @@ static void test_rollback(void **state) {
         fixture.order.n_wanted = 0;
         fixture.order.rollback = true;
         fixture_want(&fixture, 0, OLD, "1.0.0", 0);
-        fixture_expect(&fixture, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE_CONFIRMED, "connect inspect test reset return verify trial confirm");
+        fixture_expect(&fixture, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE_CONFIRMED,
+                       "connect inspect test reset return verify trial confirm");
         assert_int_equal(fixture.device.n_uploads_begun, 0);
         assert_int_equal(fixture.device.slots[0][0].hash[0], OLD);
         scripted_run_deinit(&fixture.run);
 
         fixture.device.slots[0][1].present = false;
         memset(fixture.order.wanted[0].hash, OTHER, 32);
-        scripted_run_init(&fixture.run, &fixture.host, &driver_udp, fixture.driver_ctx, GW_OPERATION_UPDATE, fixture.entry, &fixture.order);
+        fixture_run(&fixture, GW_OPERATION_UPDATE);
         fixture_expect_failure(&fixture, "rollback-image-gone");
         fixture_deinit(&fixture);
 }

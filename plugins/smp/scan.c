@@ -135,9 +135,11 @@ static const struct smp_client_handler client_handler = { .opened = opened, .clo
 static int target_open(struct target *target) {
         const struct driver *driver = target->scan->driver;
 
+        target->session.client = target->client;
+        target->session.tuning = &target->tuning;
         if (driver->transport->serial)
-                return transport_serial_open_port(driver->host, target->where, &target->tuning, target->client, &target->session, NULL);
-        return transport_udp_open_address(driver->host, target->where, target->client, &target->session, NULL);
+                return transport_serial_open_port(driver->host, target->where, &target->session, NULL);
+        return transport_udp_open_address(driver->host, target->where, &target->session, NULL);
 }
 
 static void target_start(struct target *target) {

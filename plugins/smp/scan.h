@@ -9,7 +9,7 @@
 
 #include "driver.h"
 
-#define SCAN_AT_ONCE 64   /* links open at the same time */
+#define SCAN_AT_ONCE 64 /* links open at the same time */
 #define SCAN_TARGETS_MAX 4096
 
 struct scan;

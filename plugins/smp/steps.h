@@ -47,6 +47,8 @@ void steps_clear(struct smp_run *run);
 void steps_await_return(struct smp_run *run);
 /* The new images run and stay: reports the proof of the weakest. */
 void steps_finish(struct smp_run *run, const enum verdict_outcome outcomes[GW_PARTS_MAX]);
+/* What is known about one image of the choice, before and after the reset. Lives as long as the run. */
+struct verdict_question steps_question(const struct smp_run *run, const struct choice_image *image);
 /* One verdict an image of the choice; returns the first failed one's index, or -1. `ret_on_trial` may be NULL. */
 int steps_verdicts(struct smp_run *run, enum verdict_outcome outcomes[GW_PARTS_MAX], bool *ret_on_trial);
 /* Ends the job with the verdict on image `index`. */

@@ -23,7 +23,8 @@ static void note_device(struct smp_run *run) {
         snprintf(text, sizeof text, "%u bytes x %u", (unsigned) probed->buf_size, (unsigned) probed->buf_count);
         note_offered(run, SMP_PROBE_PARAMS, "buffers", text);
         note_offered(run, SMP_PROBE_BOOTLOADER, "bootloader", probed->bootloader);
-        snprintf(text, sizeof text, "%d, %s%s", probed->mode, verdict_bootloader_name(probed->mode), probed->no_downgrade ? ", refuses lower versions" : "");
+        snprintf(text, sizeof text, "%d, %s%s", probed->mode, verdict_bootloader_name(probed->mode),
+                 probed->no_downgrade ? ", refuses lower versions" : "");
         note_offered(run, SMP_PROBE_MODE, "bootloader mode", text);
         note_offered(run, SMP_PROBE_BOARD, "board", probed->board);
         note_offered(run, SMP_PROBE_OS_INFO, "system", probed->os_info);
@@ -35,8 +36,9 @@ static void note_traffic(struct smp_run *run) {
         const struct smp_statistics *statistics = smp_client_statistics(run->client);
 
         run_note(run, "traffic: %llu requests, %llu sent again, %llu without an answer, %llu unexpected, %llu not understood",
-                 (unsigned long long) statistics->requests, (unsigned long long) statistics->resends, (unsigned long long) statistics->timeouts,
-                 (unsigned long long) statistics->unexpected, (unsigned long long) statistics->garbage);
+                 (unsigned long long) statistics->requests, (unsigned long long) statistics->resends,
+                 (unsigned long long) statistics->timeouts, (unsigned long long) statistics->unexpected,
+                 (unsigned long long) statistics->garbage);
         for (size_t i = 0; i < run->session.n_noise; i++)
                 run_note(run, "other text on the port: %s", run->session.noise[i]);
         if (run->session.console && smp_console_statistics(run->session.console)->bad_crc)
@@ -93,9 +95,10 @@ static void note_slot(struct smp_run *run, const struct gw_image *image) {
 
         for (size_t i = 0; i < 8 && i < image->hash_size; i++)
                 snprintf(hash + 2 * i, 3, "%02x", image->hash[i]);
-        run_note(run, "image %u slot %u: %s, %s%s%s%s%s%s", image->image, image->slot, image->version, hash, image->flags & GW_IMAGE_ACTIVE ? ", active" : "",
-                 image->flags & GW_IMAGE_CONFIRMED ? ", confirmed" : "", image->flags & GW_IMAGE_PENDING ? ", pending" : "",
-                 image->flags & GW_IMAGE_PERMANENT ? ", permanent" : "", image->flags & GW_IMAGE_BOOTABLE ? "" : ", not bootable");
+        run_note(run, "image %u slot %u: %s, %s%s%s%s%s%s", image->image, image->slot, image->version, hash,
+                 image->flags & GW_IMAGE_ACTIVE ? ", active" : "", image->flags & GW_IMAGE_CONFIRMED ? ", confirmed" : "",
+                 image->flags & GW_IMAGE_PENDING ? ", pending" : "", image->flags & GW_IMAGE_PERMANENT ? ", permanent" : "",
+                 image->flags & GW_IMAGE_BOOTABLE ? "" : ", not bootable");
 }
 
 static void note_meaning(struct smp_run *run) {
@@ -109,7 +112,8 @@ static void note_meaning(struct smp_run *run) {
                 if ((image->flags & GW_IMAGE_ACTIVE) && !(image->flags & GW_IMAGE_CONFIRMED) && verdict_can_revert(family))
                         run_note(run, "image %u is on trial: the next reset takes it back unless it is confirmed", image->image);
                 if ((image->flags & GW_IMAGE_PENDING) && !(image->flags & GW_IMAGE_ACTIVE))
-                        run_note(run, "image %u: slot %u waits for the next reset; if it still waits after one, the bootloader refused to swap",
+                        run_note(run,
+                                 "image %u: slot %u waits for the next reset; if it still waits after one, the bootloader refused to swap",
                                  image->image, image->slot);
         }
 }
@@ -122,7 +126,8 @@ static void note_sizes(struct smp_run *run) {
 }
 
 static void slots_read(struct smp_run *run, const struct smp_answer *failed) {
-        const struct smp_refusal answer = { SMP_GROUP_IMAGE, SMP_IMAGE_STATE, SMP_OP_READ, failed ? failed->status : (struct smp_status){ 0 } };
+        const struct smp_refusal answer = { SMP_GROUP_IMAGE, SMP_IMAGE_STATE, SMP_OP_READ,
+                                            failed ? failed->status : (struct smp_status){ 0 } };
         struct refusal refusal = run_refusal(run, &answer, 0);
 
         note_traffic(run);

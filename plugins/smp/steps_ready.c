@@ -145,7 +145,8 @@ static void note_way(struct smp_run *run) {
                 uint32_t difference = first->size > second->size ? first->size - second->size : second->size - first->size;
 
                 if (first->image == second->image && first->size && second->size && difference > 4096)
-                        run_note(run, "slots of image %u differ by %u bytes: a bootloader that swaps may refuse", first->image, (unsigned) difference);
+                        run_note(run, "slots of image %u differ by %u bytes: a bootloader that swaps may refuse", first->image,
+                                 (unsigned) difference);
         }
 }
 

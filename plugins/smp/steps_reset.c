@@ -25,12 +25,12 @@ static void all_marked(struct smp_run *run) {
 }
 
 static void check_mark(struct smp_run *run, const struct smp_answer *failed) {
-        const struct gw_wanted *wanted = run_wanted(run, current(run));
+        const struct verdict_question question = steps_question(run, current(run));
         struct gw_error err = { 0 };
 
         if (failed) {
                 run_answer_failed(run, failed, NULL);
-        } else if (verdict_marked(run->state.images, run->state.n_images, wanted->image, wanted->hash, wanted->hash_size, run->way.permanent, &err) < 0) {
+        } else if (verdict_marked(&question, run->way.permanent, &err) < 0) {
                 run_fail(run, &err);
         } else {
                 current(run)->stand = CHOICE_MARKED;
@@ -61,7 +61,8 @@ static void looked_after_refusal(struct smp_run *run, const struct smp_answer *f
         } else if (run_judge(run, &err) < 0) {
                 run_fail(run, &err);
         } else if (run->choice.next == CHOICE_NEXT_TEST) {
-                gw_error_set(&err, "smp-other-update-pending", "the device refuses the mark because of another update, which its slots do not show");
+                gw_error_set(&err, "smp-other-update-pending",
+                             "the device refuses the mark because of another update, which its slots do not show");
                 run_fail(run, &err);
         } else {
                 steps_follow_choice(run);
@@ -69,7 +70,8 @@ static void looked_after_refusal(struct smp_run *run, const struct smp_answer *f
 }
 
 static void marked(struct smp_run *run, const struct smp_answer *failed) {
-        const struct smp_refusal answer = { SMP_GROUP_IMAGE, SMP_IMAGE_STATE, SMP_OP_WRITE, failed ? failed->status : (struct smp_status){ 0 } };
+        const struct smp_refusal answer = { SMP_GROUP_IMAGE, SMP_IMAGE_STATE, SMP_OP_WRITE,
+                                            failed ? failed->status : (struct smp_status){ 0 } };
         struct refusal refusal = run_refusal(run, &answer, current(run)->image);
         struct gw_error err = { 0 };
         enum refusal_action action;

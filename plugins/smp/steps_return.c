@@ -39,7 +39,8 @@ static bool is_recovery_done(const struct smp_run *run) {
 
 static void gave_up(struct smp_run *run) {
         struct verdict_silence silence = {
-                .where = VERDICT_SILENCE_AFTER_RESET, .reverts = run_reverts(run) && !run->way.permanent,
+                .where = VERDICT_SILENCE_AFTER_RESET,
+                .reverts = run_reverts(run) && !run->way.permanent,
                 .waited_ms = run_now_ms(run) - run->away_since_ms,
         };
         struct gw_error err = { 0 };
@@ -121,7 +122,8 @@ static void ask_version(struct smp_run *run) {
 }
 
 static void looked(struct smp_run *run, const struct smp_answer *failed) {
-        const struct smp_refusal answer = { SMP_GROUP_IMAGE, SMP_IMAGE_STATE, SMP_OP_READ, failed ? failed->status : (struct smp_status){ 0 } };
+        const struct smp_refusal answer = { SMP_GROUP_IMAGE, SMP_IMAGE_STATE, SMP_OP_READ,
+                                            failed ? failed->status : (struct smp_status){ 0 } };
         struct refusal refusal = run_refusal(run, &answer, 0);
         struct gw_error err = { 0 };
 
@@ -187,8 +189,8 @@ void steps_await_return(struct smp_run *run) {
 
         if (!run->away_since_ms) /* after a crash of the daemon nobody knows since when */
                 run->away_since_ms = run_now_ms(run);
-        run->return_deadline_ms = run_now_ms(run) +
-                choice_return_ms(exchange_bytes(run), run->tuning.return_timeout_ms, run->tuning.return_factor_percent);
+        run->return_deadline_ms =
+                run_now_ms(run) + choice_return_ms(exchange_bytes(run), run->tuning.return_timeout_ms, run->tuning.return_factor_percent);
         run->retry_ms = RETRY_FIRST_MS;
         run_timer(run, quiet_ms, try_again);
 }
@@ -205,16 +207,28 @@ int step_return_enter(void *ctx, struct gw_error *err) {
 
 /* ---- verify */
 
+struct verdict_question steps_question(const struct smp_run *run, const struct choice_image *image) {
+        const struct gw_wanted *wanted = run_wanted(run, image);
+
+        return (struct verdict_question){
+                .family = run->notes.family,
+                .image = wanted->image,
+                .hash = wanted->hash,
+                .hash_size = wanted->hash_size,
+                .before = run->notes.before,
+                .n_before = run->notes.n_before,
+                .after = run->state.images,
+                .n_after = run->state.n_images,
+                .seen_on_trial = run->notes.seen_on_trial,
+                .n_resets = run->notes.n_resets,
+        };
+}
+
 int steps_verdicts(struct smp_run *run, enum verdict_outcome outcomes[GW_PARTS_MAX], bool *ret_on_trial) {
         int failed = -1;
 
         for (size_t i = 0; i < run->choice.n_images; i++) {
-                const struct gw_wanted *wanted = run_wanted(run, &run->choice.images[i]);
-                const struct verdict_question question = {
-                        .family = run->notes.family, .image = wanted->image, .hash = wanted->hash, .hash_size = wanted->hash_size,
-                        .before = run->notes.before, .n_before = run->notes.n_before, .after = run->state.images, .n_after = run->state.n_images,
-                        .seen_on_trial = run->notes.seen_on_trial, .n_resets = run->notes.n_resets,
-                };
+                const struct verdict_question question = steps_question(run, &run->choice.images[i]);
 
                 outcomes[i] = verdict_after_reset(&question);
                 if (verdict_failed(outcomes[i]) && failed < 0)
@@ -230,7 +244,7 @@ void steps_fail_by_verdict(struct smp_run *run, enum verdict_outcome outcome, si
         struct gw_error err = { 0 };
 
         verdict_explain(outcome, &question, &err);
-        run_target(run, &run->choice.images[index], GW_TARGET_FAILED, GW_PROOF_NONE, &err, -1);
+        run_target(run, &run->choice.images[index], (struct gw_target){ .state = GW_TARGET_FAILED, .error = &err, .percent = -1 });
         run_fail(run, &err);
 }
 
@@ -259,7 +273,8 @@ static void verify_recovery(struct smp_run *run) {
         struct gw_error err = { 0 };
 
         if (running && verdict_hash_is(running, wanted->hash, wanted->hash_size)) {
-                run_done(run, GW_RESULT_UPDATED, running->flags & GW_IMAGE_CONFIRMED ? GW_PROOF_HASH_ACTIVE_CONFIRMED : GW_PROOF_HASH_ACTIVE);
+                run_done(run, GW_RESULT_UPDATED,
+                         running->flags & GW_IMAGE_CONFIRMED ? GW_PROOF_HASH_ACTIVE_CONFIRMED : GW_PROOF_HASH_ACTIVE);
         } else if (verdict_find(run->state.images, run->state.n_images, wanted->image, wanted->hash, wanted->hash_size) ||
                    version_is(run, wanted)) {
                 run_done(run, GW_RESULT_UPDATED, GW_PROOF_VERSION_READ);
@@ -267,7 +282,8 @@ static void verify_recovery(struct smp_run *run) {
                 run_note(run, "the device answers but tells neither images nor version: nothing proves the update");
                 run_done(run, GW_RESULT_SENT_UNPROVEN, GW_PROOF_NONE);
         } else {
-                gw_error_set(&err, "verify-failed", "expected version %s in the slot, read %s", wanted->version, run->state.images[0].version);
+                gw_error_set(&err, "verify-failed", "expected version %s in the slot, read %s", wanted->version,
+                             run->state.images[0].version);
                 run_fail(run, &err);
         }
 }
@@ -297,7 +313,7 @@ static void judge_return(struct smp_run *run) {
         bool trial = false;
         int failed = steps_verdicts(run, outcomes, &trial);
         bool may_repeat = failed >= 0 && run->notes.n_resets < BLOB_RESETS_MAX &&
-                (outcomes[failed] == VERDICT_IN_RECOVERY || (outcomes[failed] == VERDICT_SWAP_REFUSED && run->reset_unheard));
+                          (outcomes[failed] == VERDICT_IN_RECOVERY || (outcomes[failed] == VERDICT_SWAP_REFUSED && run->reset_unheard));
 
         if (may_repeat)
                 reset_once_more(run); /* the bootloader caught a question of ours and stayed, or nobody heard the reset */

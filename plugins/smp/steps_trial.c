@@ -25,9 +25,10 @@ void steps_finish(struct smp_run *run, const enum verdict_outcome outcomes[GW_PA
         for (size_t i = 0; i < run->choice.n_images; i++) {
                 enum gw_proof proof = proof_of(outcomes[i]);
 
-                run_target(run, &run->choice.images[i], GW_TARGET_SUCCEEDED, proof, NULL, 100);
+                run_target(run, &run->choice.images[i], (struct gw_target){ .state = GW_TARGET_SUCCEEDED, .proof = proof, .percent = 100 });
                 if (outcomes[i] == VERDICT_UNREADABLE)
-                        run_note(run, "image %u: the device took it but cannot read it back: nothing proves that it runs", run->choice.images[i].image);
+                        run_note(run, "image %u: the device took it but cannot read it back: nothing proves that it runs",
+                                 run->choice.images[i].image);
                 if (proof > weakest) /* the enum goes from the strongest to none */
                         weakest = proof;
         }
@@ -137,7 +138,8 @@ static void check_proof(struct smp_run *run, const struct smp_answer *failed) {
 }
 
 static void confirmed(struct smp_run *run, const struct smp_answer *failed) {
-        const struct smp_refusal answer = { SMP_GROUP_IMAGE, SMP_IMAGE_STATE, SMP_OP_WRITE, failed ? failed->status : (struct smp_status){ 0 } };
+        const struct smp_refusal answer = { SMP_GROUP_IMAGE, SMP_IMAGE_STATE, SMP_OP_WRITE,
+                                            failed ? failed->status : (struct smp_status){ 0 } };
         struct refusal refusal = run_refusal(run, &answer, current(run)->image);
         struct gw_error err = { 0 };
         char text[160];

@@ -18,7 +18,8 @@ static void clear_by_reset(struct smp_run *run) {
         struct gw_error err = { 0 };
 
         if (run->notes.n_clears >= BLOB_CLEARS_MAX) {
-                gw_error_set(&err, "smp-other-update-pending", "another update is still waiting or on trial after %u resets", run->notes.n_clears);
+                gw_error_set(&err, "smp-other-update-pending", "another update is still waiting or on trial after %u resets",
+                             run->notes.n_clears);
                 run_fail(run, &err);
                 return;
         }
@@ -104,7 +105,8 @@ static void progressed(void *ctx, uint64_t confirmed, uint64_t total) {
 
         run->host->run->extend(run->handle, STEP_TIMEOUT_MS);
         run->host->run->progress(run->handle, run->uploaded_bytes + confirmed, all);
-        run_target(run, current(run), GW_TARGET_IN_PROGRESS, GW_PROOF_NONE, NULL, total ? (int) (confirmed * 100 / total) : -1);
+        run_target(run, current(run),
+                   (struct gw_target){ .state = GW_TARGET_IN_PROGRESS, .percent = total ? (int) (confirmed * 100 / total) : -1 });
 }
 
 static void note_upload(struct smp_run *run, const struct smp_upload_report *report) {
@@ -113,8 +115,8 @@ static void note_upload(struct smp_run *run, const struct smp_upload_report *rep
         if (report->already)
                 run_note(run, "image %u: the device held the whole file already", current(run)->image);
         run_note(run, "image %u: %llu chunks, %llu repeated, window %u, message %u bytes, round trip %u ms, %lld ms", current(run)->image,
-                 (unsigned long long) report->chunks, (unsigned long long) report->repeats, report->window, report->message_size, report->round_trip_ms,
-                 (long long) report->duration_ms);
+                 (unsigned long long) report->chunks, (unsigned long long) report->repeats, report->window, report->message_size,
+                 report->round_trip_ms, (long long) report->duration_ms);
 }
 
 /* From now on, and in later attempts, only short messages are sent. */
@@ -146,7 +148,9 @@ static void upload_refused(struct smp_run *run, const struct smp_upload_report *
 /* F20: the long requests got no answer. Does a short one? If not, the device may also just have gone: then it is worth another attempt. */
 static void short_answered(struct smp_run *run, const struct smp_answer *failed) {
         struct verdict_silence silence = {
-                .where = VERDICT_SILENCE_LONG_REQUEST, .serial = run->driver->transport->serial, .shortened = run->notes.short_messages,
+                .where = VERDICT_SILENCE_LONG_REQUEST,
+                .serial = run->driver->transport->serial,
+                .shortened = run->notes.short_messages,
                 .gone = failed && failed->result != -EREMOTEIO,
         };
         bool was_short = run->notes.short_messages;
@@ -205,7 +209,8 @@ static void uploaded(void *ctx, int result, const struct smp_upload_report *repo
 static struct smp_limits limits_of(struct smp_run *run) {
         struct smp_limits limits;
 
-        smp_limits_compute(&run->probed, smp_client_max_message(run->client), run->driver->transport->framing, run->tuning.window_max, &limits);
+        smp_limits_compute(&run->probed, smp_client_max_message(run->client), run->driver->transport->framing, run->tuning.window_max,
+                           &limits);
         if (run->tuning.message_max && limits.message_max > run->tuning.message_max)
                 limits.message_max = run->tuning.message_max;
         if (run->notes.short_messages && limits.message_max > MESSAGE_SHORT)
@@ -246,9 +251,9 @@ static void check_stored(struct smp_run *run, const struct smp_answer *failed) {
         }
         run_learned_images(run);
         for (size_t i = 0; i < run->choice.n_images; i++) {
-                const struct gw_wanted *wanted = run_wanted(run, &run->choice.images[i]);
+                const struct verdict_question question = steps_question(run, &run->choice.images[i]);
 
-                if (verdict_stored(run->state.images, run->state.n_images, wanted->image, wanted->hash, wanted->hash_size, &err) < 0) {
+                if (verdict_stored(&question, &err) < 0) {
                         run_fail(run, &err);
                         return;
                 }

@@ -20,7 +20,8 @@ static void match_port(void *ctx, const struct gw_serial_port *port) {
 static bool is_port_key(const char *key) {
         size_t size = strlen(key);
 
-        return size > 5 && strncmp(key + size - 5, "-if", 3) == 0 && isxdigit((unsigned char) key[size - 1]) && isxdigit((unsigned char) key[size - 2]);
+        return size > 5 && strncmp(key + size - 5, "-if", 3) == 0 && isxdigit((unsigned char) key[size - 1]) &&
+               isxdigit((unsigned char) key[size - 2]);
 }
 
 /* Order: the section's `port`, the port with the device's key, and for a device that is known by a name of its own its address. A
@@ -57,10 +58,12 @@ static void keep_noise(void *ctx, const char *line, size_t size) {
                 text[i] = line[i] >= ' ' && line[i] <= '~' ? line[i] : '.';
 }
 
-int transport_serial_open_port(const struct gw_host *host, const char *path, const struct tuning *tuning, struct smp_client *client,
-                               struct transport_session *session, struct gw_error *err) {
+int transport_serial_open_port(const struct gw_host *host, const char *path, struct transport_session *session, struct gw_error *err) {
         struct gw_serial_options options = {
-                .size = sizeof options, .path = session->where, .baud = tuning->baud, .hardware_flow = tuning->hardware_flow,
+                .size = sizeof options,
+                .path = session->where,
+                .baud = session->tuning->baud,
+                .hardware_flow = session->tuning->hardware_flow,
                 .queue_max = 2 * smp_console_encoded_size(SMP_MESSAGE_MAX),
         };
         struct smp_console_options console_options = { .noise = keep_noise, .noise_ctx = session };
@@ -68,7 +71,7 @@ int transport_serial_open_port(const struct gw_host *host, const char *path, con
         struct gw_link *bytes;
         int r;
 
-        *session = (struct transport_session){ 0 };
+        transport_session_clear(session);
         snprintf(session->where, sizeof session->where, "%s", path);
         r = smp_console_new(&console_options, &console);
         if (r < 0) {
@@ -82,21 +85,25 @@ int transport_serial_open_port(const struct gw_host *host, const char *path, con
                 return r;
         }
         smp_console_attach(console, bytes);
-        smp_client_attach(client, smp_console_link(console), false);
+        smp_client_attach(session->client, smp_console_link(console), false);
         session->console = console;
         return 0;
 }
 
-static int serial_open(const struct gw_host *host, const struct gw_device *device, const struct tuning *tuning, struct smp_client *client,
-                       struct transport_session *session, struct gw_error *err) {
+static int serial_open(const struct gw_host *host, const struct gw_device *device, struct transport_session *session,
+                       struct gw_error *err) {
         char path[TRANSPORT_PORT_MAX];
         int r = transport_serial_find(host, device, path, err);
 
-        return r < 0 ? r : transport_serial_open_port(host, path, tuning, client, session, err);
+        return r < 0 ? r : transport_serial_open_port(host, path, session, err);
 }
 
-void transport_heard(const struct transport_session *session, const struct smp_client *client, uint64_t *ret_bytes, uint64_t *ret_messages) {
-        const struct smp_statistics *statistics = smp_client_statistics(client);
+void transport_session_clear(struct transport_session *session) {
+        *session = (struct transport_session){ .client = session->client, .tuning = session->tuning };
+}
+
+void transport_heard(const struct transport_session *session, uint64_t *ret_bytes, uint64_t *ret_messages) {
+        const struct smp_statistics *statistics = smp_client_statistics(session->client);
 
         *ret_bytes = statistics->bytes_received;
         *ret_messages = statistics->answers + statistics->unexpected;

@@ -3,27 +3,28 @@
 
 #include "common/smp/limits.h"
 
+/* clang-format off */
 /* Keys of both levels. In a device's section they have no value of their own: then the plugin's counts. */
-#define COMMON_SETTINGS(with)                                                                                                                        \
-        { .key = "timeout", .type = GW_SETTING_DURATION, .minimum = 100, .maximum = 60000, .value = with("2500 ms"),                                 \
-          .text = "Silence after which a request is sent again. Erasing and long answers have longer times of their own." },                        \
-        { .key = "resends", .type = GW_SETTING_INTEGER, .minimum = 1, .maximum = 10, .value = with("2"),                                             \
-          .text = "How often an unanswered request is sent again before the device counts as silent." },                                            \
-        { .key = "window_max", .type = GW_SETTING_INTEGER, .minimum = 1, .maximum = SMP_WINDOW_MAX, .value = with("16"),                             \
-          .text = "Most upload requests under way at once; the device's own buffer count limits it further." },                                     \
-        { .key = "message_max", .type = GW_SETTING_SIZE, .minimum = 0, .maximum = SMP_MESSAGE_MAX, .value = with("0"),                               \
-          .text = "Most bytes of one message, for firmware that states a larger buffer than it has. 0: as the device says." },                      \
-        { .key = "return_timeout", .type = GW_SETTING_DURATION, .minimum = 1000, .maximum = 3600000, .value = with("60 s"),                          \
-          .text = "How long a device may be away after a reset, beside the time for exchanging the images." },                                      \
-        { .key = "return_factor_percent", .type = GW_SETTING_INTEGER, .minimum = 0, .maximum = 10000, .value = with("100"),                          \
-          .text = "Share of the estimated exchange time (250 ms for each 4 KiB) that is granted; more for slots in slow external flash." },         \
-        { .key = "when_slot_taken", .type = GW_SETTING_ENUM, .choices = "reset|wait", .value = with("reset"),                                        \
-          .text = "What to do when another update waits or is on trial on the device: erase or reset it away, or wait until it is gone." },         \
-        { .key = "device_checks_version", .type = GW_SETTING_BOOL, .value = with("no"),                                                              \
-          .text = "Ask the device, too, to refuse a version that is not higher than its own." },                                                    \
-        { .key = "not_seen_retry", .type = GW_SETTING_DURATION, .minimum = 1000, .maximum = 86400000, .value = with("30 s"),                         \
-          .text = "How often an absent device is looked for while a job waits for it." },                                                           \
-        { .key = "busy_retry", .type = GW_SETTING_DURATION, .minimum = 1000, .maximum = 86400000, .value = with("60 s"),                             \
+#define COMMON_SETTINGS(with) \
+        { .key = "timeout", .type = GW_SETTING_DURATION, .minimum = 100, .maximum = 60000, .value = with("2500 ms"), \
+          .text = "Silence after which a request is sent again. Erasing and long answers have longer times of their own." }, \
+        { .key = "resends", .type = GW_SETTING_INTEGER, .minimum = 1, .maximum = 10, .value = with("2"), \
+          .text = "How often an unanswered request is sent again before the device counts as silent." }, \
+        { .key = "window_max", .type = GW_SETTING_INTEGER, .minimum = 1, .maximum = SMP_WINDOW_MAX, .value = with("16"), \
+          .text = "Most upload requests under way at once; the device's own buffer count limits it further." }, \
+        { .key = "message_max", .type = GW_SETTING_SIZE, .minimum = 0, .maximum = SMP_MESSAGE_MAX, .value = with("0"), \
+          .text = "Most bytes of one message, for firmware that states a larger buffer than it has. 0: as the device says." }, \
+        { .key = "return_timeout", .type = GW_SETTING_DURATION, .minimum = 1000, .maximum = 3600000, .value = with("60 s"), \
+          .text = "How long a device may be away after a reset, beside the time for exchanging the images." }, \
+        { .key = "return_factor_percent", .type = GW_SETTING_INTEGER, .minimum = 0, .maximum = 10000, .value = with("100"), \
+          .text = "Share of the estimated exchange time (250 ms for each 4 KiB) that is granted; more for slow external flash." }, \
+        { .key = "when_slot_taken", .type = GW_SETTING_ENUM, .choices = "reset|wait", .value = with("reset"), \
+          .text = "What to do when another update waits or is on trial on the device: erase or reset it away, or wait until it is gone." }, \
+        { .key = "device_checks_version", .type = GW_SETTING_BOOL, .value = with("no"), \
+          .text = "Ask the device, too, to refuse a version that is not higher than its own." }, \
+        { .key = "not_seen_retry", .type = GW_SETTING_DURATION, .minimum = 1000, .maximum = 86400000, .value = with("30 s"), \
+          .text = "How often an absent device is looked for while a job waits for it." }, \
+        { .key = "busy_retry", .type = GW_SETTING_DURATION, .minimum = 1000, .maximum = 86400000, .value = with("60 s"), \
           .text = "How often a device is asked again that waits for the end of another update." }
 
 #define OWN_VALUE(text) text
@@ -40,7 +41,8 @@ const struct gw_setting tuning_plugin_settings[] = {
 const struct gw_setting tuning_serial_settings[] = {
         COMMON_SETTINGS(NO_VALUE),
         { .key = "port", .type = GW_SETTING_STRING,
-          .text = "Path of the tty, or the key of a USB port (serial number and interface). Absent: the port whose key is the device's, else its address." },
+          .text = "Path of the tty, or the key of a USB port (serial number and interface). Absent: the port with the device's key, else its "
+                  "address." },
         { .key = "baud", .type = GW_SETTING_INTEGER, .minimum = 1200, .maximum = 4000000, .text = "Speed of the serial port." },
         { .key = "flow_control", .type = GW_SETTING_BOOL, .value = "no", .text = "RTS/CTS flow control." },
         { .key = "quiet_after_reset", .type = GW_SETTING_DURATION, .minimum = 0, .maximum = 600000, .value = "1500 ms",
@@ -54,6 +56,8 @@ const struct gw_setting tuning_udp_settings[] = {
           .text = "Nothing is sent for so long after a reset." },
         END_OF_SETTINGS,
 };
+
+/* clang-format on */
 
 /* The device's own value where its section gives one, else the plugin's. */
 static const char *text_of(const struct gw_host *host, const struct gw_device *device, const char *key) {

@@ -13,13 +13,13 @@ extern const struct gw_setting tuning_serial_settings[];
 extern const struct gw_setting tuning_udp_settings[];
 
 struct tuning {
-        uint32_t timeout_ms;            /* silence after which an ordinary request is sent again */
+        uint32_t timeout_ms; /* silence after which an ordinary request is sent again */
         uint8_t resends;
         uint32_t window_max;
-        size_t message_max;             /* bytes, 0 = as the device says */
-        int64_t return_timeout_ms;      /* after a reset, beside what the exchange of the images takes */
+        size_t message_max;        /* bytes, 0 = as the device says */
+        int64_t return_timeout_ms; /* after a reset, beside what the exchange of the images takes */
         int64_t return_factor_percent;
-        int64_t quiet_after_reset_ms;   /* nothing is sent: a bootloader that hears something may stay */
+        int64_t quiet_after_reset_ms; /* nothing is sent: a bootloader that hears something may stay */
         int64_t not_seen_retry_ms;
         int64_t busy_retry_ms;
         bool wait_when_slot_taken;

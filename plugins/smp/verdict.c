@@ -36,7 +36,7 @@ enum verdict_family verdict_family(int mode, const struct gw_image *images, size
 
 const char *verdict_bootloader_name(int mode) {
         static const char *const names[] = {
-                "single slot",        "swap using scratch", "overwrite only", "swap using move",      "direct-XIP without revert",
+                "single slot",        "swap using scratch", "overwrite only",  "swap using move",      "direct-XIP without revert",
                 "direct-XIP, revert", "RAM load",           "firmware loader", "single slot RAM load", "swap using offset",
         };
 
@@ -63,8 +63,9 @@ static void way_reverting(enum gw_mode mode, bool cannot_revert, struct verdict_
         way->proof = GW_PROOF_HASH_ACTIVE_CONFIRMED;
         if (mode == GW_MODE_TEST_AND_CONFIRM && cannot_revert) {
                 way->mode = GW_MODE_CONFIRM_ONLY;
-                way->text = "no rollback on this device: the network core cannot be taken back, so several images at once are confirmed before "
-                            "the reset";
+                way->text =
+                        "no rollback on this device: the network core cannot be taken back, so several images at once are confirmed before "
+                        "the reset";
         }
         if (way->mode == GW_MODE_CONFIRM_ONLY) {
                 way->permanent = true;
@@ -94,7 +95,8 @@ static int way_overwrite(enum gw_mode mode, struct verdict_way *way, struct gw_e
 
 static int way_xip(enum gw_mode mode, struct verdict_way *way, struct gw_error *err) {
         if (mode == GW_MODE_TEST_ONLY)
-                return refuse_mode("this bootloader always runs the highest version and cannot go back: nothing can be tried without keeping it", err);
+                return refuse_mode(
+                        "this bootloader always runs the highest version and cannot go back: nothing can be tried without keeping it", err);
         way->mode = GW_MODE_CONFIRM_ONLY;
         way->no_return = VERDICT_NO_RETURN_RESET;
         way->result = GW_RESULT_UPDATED;
@@ -105,7 +107,8 @@ static int way_xip(enum gw_mode mode, struct verdict_way *way, struct gw_error *
 
 static int way_recovery(enum gw_mode mode, struct verdict_way *way, struct gw_error *err) {
         if (mode == GW_MODE_TEST_ONLY || mode == GW_MODE_UPLOAD_ONLY)
-                return refuse_mode("serial recovery writes the only slot: nothing can be tried or laid ready beside the running image", err);
+                return refuse_mode("serial recovery writes the only slot: nothing can be tried or laid ready beside the running image",
+                                   err);
         way->mode = GW_MODE_CONFIRM_ONLY;
         way->no_return = VERDICT_NO_RETURN_UPLOAD;
         way->result = GW_RESULT_UPDATED;
@@ -168,7 +171,8 @@ const struct gw_image *verdict_find(const struct gw_image *images, size_t n_imag
 /* The new image does not run, another one does. */
 static enum verdict_outcome judge_old_runs(const struct verdict_question *question, const struct gw_image *running) {
         const struct gw_image *was = verdict_running(question->before, question->n_before, question->image, true);
-        const struct gw_image *stored = verdict_find(question->after, question->n_after, question->image, question->hash, question->hash_size);
+        const struct gw_image *stored =
+                verdict_find(question->after, question->n_after, question->image, question->hash, question->hash_size);
 
         if (was && was->hash_size && !verdict_hash_is(running, was->hash, was->hash_size))
                 return VERDICT_OTHER_RUNS;
@@ -218,29 +222,34 @@ void verdict_explain(enum verdict_outcome outcome, const struct verdict_question
                 break;
         case VERDICT_SWAP_REFUSED:
                 gw_error_set(err, "smp-swap-refused",
-                             "image %u: after the reset the old image still runs and the new one still waits: the bootloader refused to swap (slots or "
+                             "image %u: after the reset the old image still runs and the new one still waits: the bootloader refused to "
+                             "swap (slots or "
                              "sectors do not match, image too large for a swap, or a dependency is not met); the device is unharmed",
                              image);
                 break;
         case VERDICT_REJECTED:
                 gw_error_set(err, "smp-image-rejected",
-                             "image %u: after the reset the old image runs and the new one is gone: the bootloader rejected and erased it (signature or "
+                             "image %u: after the reset the old image runs and the new one is gone: the bootloader rejected and erased it "
+                             "(signature or "
                              "key, corrupted, wrong address, or downgrade protection)",
                              image);
                 break;
         case VERDICT_REVERTED:
                 gw_error_set(err, "smp-image-reverted",
-                             "image %u: after the reset the old image runs and the new one lies in the other slot without a mark: it was started, "
+                             "image %u: after the reset the old image runs and the new one lies in the other slot without a mark: it was "
+                             "started, "
                              "crashed or reset before it could be seen, and was taken back",
                              image);
                 break;
         case VERDICT_RAN_AND_REVERTED:
                 gw_error_set(err, "reset-during-trial",
-                             "image %u: the new image ran, the device reset before it was confirmed, and the bootloader took it back", image);
+                             "image %u: the new image ran, the device reset before it was confirmed, and the bootloader took it back",
+                             image);
                 break;
         case VERDICT_NOT_CHOSEN:
                 gw_error_set(err, "smp-image-not-chosen",
-                             "image %u: the new image lies in its slot but the bootloader runs the old one: its version is not higher, or it is linked "
+                             "image %u: the new image lies in its slot but the bootloader runs the old one: its version is not higher, or "
+                             "it is linked "
                              "for the other slot",
                              image);
                 break;
@@ -253,40 +262,45 @@ void verdict_explain(enum verdict_outcome outcome, const struct verdict_question
         }
 }
 
-int verdict_stored(const struct gw_image *images, size_t n_images, uint8_t image, const uint8_t *hash, size_t hash_size, struct gw_error *err) {
-        if (verdict_find(images, n_images, image, hash, hash_size))
+static const struct gw_image *found_after(const struct verdict_question *question) {
+        return verdict_find(question->after, question->n_after, question->image, question->hash, question->hash_size);
+}
+
+int verdict_stored(const struct verdict_question *question, struct gw_error *err) {
+        if (found_after(question))
                 return 0;
         gw_error_set(err, "smp-stored-image-missing",
-                     "image %u was uploaded whole but no slot shows its hash: the secondary slot cannot be read back (flash or partition set up wrongly "
-                     "in the firmware), or the device did not take the image for a valid one",
-                     image);
+                     "image %u was uploaded whole but no slot shows its hash: the secondary slot cannot be read back (flash or "
+                     "partition set up wrongly in the firmware), or the device did not take the image for a valid one",
+                     question->image);
         return -EPROTO;
 }
 
-int verdict_marked(const struct gw_image *images, size_t n_images, uint8_t image, const uint8_t *hash, size_t hash_size, bool permanent,
-                   struct gw_error *err) {
-        const struct gw_image *entry = verdict_find(images, n_images, image, hash, hash_size);
+int verdict_marked(const struct verdict_question *question, bool permanent, struct gw_error *err) {
+        const struct gw_image *entry = found_after(question);
         uint32_t wanted = permanent ? GW_IMAGE_PERMANENT | GW_IMAGE_CONFIRMED : GW_IMAGE_PENDING;
 
-        if (entry && (entry->flags & wanted))
-                return 0;
         if (!entry)
-                return verdict_stored(images, n_images, image, hash, hash_size, err);
+                return verdict_stored(question, err);
+        if (entry->flags & wanted)
+                return 0;
         gw_error_set(err, "smp-test-ignored",
-                     "image %u: the device accepted the request to boot it but does not show it as %s: most likely downgrade prevention", image,
-                     permanent ? "permanent" : "pending");
+                     "image %u: the device accepted the request to boot it but does not show it as %s: most likely downgrade prevention",
+                     question->image, permanent ? "permanent" : "pending");
         return -EPROTO;
 }
 
 static void explain_no_answer(const struct verdict_silence *silence, struct gw_error *err) {
         if (silence->serial && silence->bytes_heard && !silence->frames_heard)
                 gw_error_set(err, "serial-garbage",
-                             "%llu bytes came but no SMP frame among them: wrong speed, or the port carries a plain console (SMP over the console or "
+                             "%llu bytes came but no SMP frame among them: wrong speed, or the port carries a plain console (SMP over the "
+                             "console or "
                              "the shell is not enabled), or SMP without console framing",
                              (unsigned long long) silence->bytes_heard);
         else
                 gw_error_set(err, "smp-no-answer", "nothing was answered within %lld ms%s", (long long) silence->waited_ms,
-                             silence->serial ? ": wrong port, wrong speed, flow control, or no SMP on this port" : ": device off, or wrong address");
+                             silence->serial ? ": wrong port, wrong speed, flow control, or no SMP on this port"
+                                             : ": device off, or wrong address");
 }
 
 void verdict_silence(const struct verdict_silence *silence, struct gw_error *err) {
@@ -297,15 +311,19 @@ void verdict_silence(const struct verdict_silence *silence, struct gw_error *err
         case VERDICT_SILENCE_LONG_REQUEST:
                 gw_error_set(err, "smp-no-reassembly",
                              "short requests are answered, longer ones never%s: the firmware cannot put a long request together (%s)",
-                             silence->gone ? ", and after the first long one nothing at all" : silence->shortened ? ", even cut to the smallest size" : "",
-                             silence->serial ? "serial buffer too small, or bytes lost without flow control" : "reassembly or IP fragmentation");
+                             silence->gone        ? ", and after the first long one nothing at all"
+                             : silence->shortened ? ", even cut to the smallest size"
+                                                  : "",
+                             silence->serial ? "serial buffer too small, or bytes lost without flow control"
+                                             : "reassembly or IP fragmentation");
                 break;
         case VERDICT_SILENCE_UPLOAD:
                 gw_error_set(err, "device-vanished", "the device stopped answering in the middle of the upload; nothing came for %lld ms",
                              (long long) silence->waited_ms);
                 break;
         case VERDICT_SILENCE_REQUEST:
-                gw_error_set(err, "smp-no-answer", "the device answered before but not this request; waited %lld ms", (long long) silence->waited_ms);
+                gw_error_set(err, "smp-no-answer", "the device answered before but not this request; waited %lld ms",
+                             (long long) silence->waited_ms);
                 break;
         case VERDICT_SILENCE_AFTER_RESET:
                 gw_error_set(err, "did-not-return", "no SMP answer for %lld s after the reset; %s", (long long) (silence->waited_ms / 1000),

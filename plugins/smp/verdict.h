@@ -47,7 +47,7 @@ enum verdict_no_return {
 struct verdict_way {
         enum gw_mode mode; /* the one really used */
         enum verdict_no_return no_return;
-        bool permanent;    /* the mark before the reset is "confirm", not "test" */
+        bool permanent; /* the mark before the reset is "confirm", not "test" */
         enum gw_result result;
         enum gw_proof proof;
         const char *text; /* what a person must know beforehand; "" = nothing */
@@ -99,11 +99,11 @@ bool verdict_failed(enum verdict_outcome outcome);
 /* Name and text of a failed outcome. */
 void verdict_explain(enum verdict_outcome outcome, const struct verdict_question *question, struct gw_error *err);
 
-/* F7, F8, F15: does the list that a state write answered (or that was read after an upload) show what was asked for? 0, or
- * -EPROTO with the name: F8 `smp-stored-image-missing` when the hash is in no slot, F15 `smp-test-ignored` when it is not flagged. */
-int verdict_stored(const struct gw_image *images, size_t n_images, uint8_t image, const uint8_t *hash, size_t hash_size, struct gw_error *err);
-int verdict_marked(const struct gw_image *images, size_t n_images, uint8_t image, const uint8_t *hash, size_t hash_size, bool permanent,
-                   struct gw_error *err);
+/* F7, F8, F15: does the list that a state write answered (or that was read after an upload), `question->after`, show what was asked
+ * for? 0, or -EPROTO with the name: F8 `smp-stored-image-missing` when the hash is in no slot, F15 `smp-test-ignored` when it is not
+ * flagged. */
+int verdict_stored(const struct verdict_question *question, struct gw_error *err);
+int verdict_marked(const struct verdict_question *question, bool permanent, struct gw_error *err);
 
 /* What silence means. */
 enum verdict_silence_where {

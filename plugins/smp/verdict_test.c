@@ -13,6 +13,11 @@
 #define P GW_IMAGE_PENDING
 #define M (GW_IMAGE_PENDING | GW_IMAGE_PERMANENT)
 
+#define SWAP VERDICT_FAMILY_SWAP
+#define OVERWRITE VERDICT_FAMILY_OVERWRITE
+#define XIP VERDICT_FAMILY_XIP
+#define XIP_REVERT VERDICT_FAMILY_XIP_REVERT
+
 enum { OLD = 1, NEW = 2, ELSE = 3 };
 
 /* One slot of a list in short: hash byte, flags; hash 0 = the slot is not listed. */
@@ -39,6 +44,7 @@ static const uint8_t *hash_of(uint8_t byte) {
         return hash;
 }
 
+/* clang-format off */
 static const struct state_row {
         const char *what;
         enum verdict_family family;
@@ -48,38 +54,29 @@ static const struct state_row {
         enum verdict_outcome outcome;
         const char *name; /* of the error, NULL = success */
 } state_rows[] = {
-        { "confirmed after test", VERDICT_FAMILY_SWAP, { { OLD, A | C }, { NEW, P } }, { { NEW, A | C }, { OLD, 0 } }, false, 1, VERDICT_CONFIRMED, NULL },
-        { "F12 on trial", VERDICT_FAMILY_SWAP, { { OLD, A | C }, { NEW, P } }, { { NEW, A }, { OLD, C } }, false, 1, VERDICT_ON_TRIAL, NULL },
-        { "overwritten", VERDICT_FAMILY_OVERWRITE, { { OLD, A | C }, { NEW, M } }, { { NEW, A | C } }, false, 1, VERDICT_CONFIRMED, NULL },
-        { "XIP runs in slot 1", VERDICT_FAMILY_XIP, { { OLD, A }, { NEW, 0 } }, { { OLD, 0 }, { NEW, A } }, false, 1, VERDICT_ACTIVE, NULL },
-        { "XIP, newer server", VERDICT_FAMILY_XIP, { { OLD, A | C }, { NEW, M } }, { { OLD, 0 }, { NEW, A | C } }, false, 1, VERDICT_ACTIVE, NULL },
-        { "XIP with revert on trial", VERDICT_FAMILY_XIP_REVERT, { { OLD, A | C }, { NEW, P } }, { { OLD, C }, { NEW, A } }, false, 1, VERDICT_ON_TRIAL,
-          NULL },
-        { "F9 swap refused", VERDICT_FAMILY_SWAP, { { OLD, A | C }, { NEW, P } }, { { OLD, A | C }, { NEW, P } }, false, 1, VERDICT_SWAP_REFUSED,
-          "smp-swap-refused" },
-        { "F9 permanent", VERDICT_FAMILY_OVERWRITE, { { OLD, A | C }, { NEW, M } }, { { OLD, A | C }, { NEW, M } }, false, 1, VERDICT_SWAP_REFUSED,
-          "smp-swap-refused" },
-        { "F10 rejected", VERDICT_FAMILY_SWAP, { { OLD, A | C }, { NEW, P } }, { { OLD, A | C } }, false, 1, VERDICT_REJECTED, "smp-image-rejected" },
-        { "F10 overwrite", VERDICT_FAMILY_OVERWRITE, { { OLD, A | C }, { NEW, M } }, { { OLD, A | C } }, false, 1, VERDICT_REJECTED, "smp-image-rejected" },
-        { "F11 crashed before it was seen", VERDICT_FAMILY_SWAP, { { OLD, A | C }, { NEW, P } }, { { OLD, A | C }, { NEW, 0 } }, false, 1, VERDICT_REVERTED,
-          "smp-image-reverted" },
-        { "F11 seen running", VERDICT_FAMILY_SWAP, { { OLD, A | C }, { NEW, P } }, { { OLD, A | C }, { NEW, 0 } }, true, 1, VERDICT_RAN_AND_REVERTED,
-          "reset-during-trial" },
-        { "F11 two resets", VERDICT_FAMILY_SWAP, { { OLD, A | C }, { NEW, P } }, { { OLD, A | C }, { NEW, 0 } }, false, 2, VERDICT_RAN_AND_REVERTED,
-          "reset-during-trial" },
-        { "XIP with revert erases what it takes back", VERDICT_FAMILY_XIP_REVERT, { { OLD, A | C }, { NEW, P } }, { { OLD, A | C } }, true, 1,
+        { "confirmed after test", SWAP, { { OLD, A | C }, { NEW, P } }, { { NEW, A | C }, { OLD, 0 } }, false, 1, VERDICT_CONFIRMED, NULL },
+        { "F12 on trial", SWAP, { { OLD, A | C }, { NEW, P } }, { { NEW, A }, { OLD, C } }, false, 1, VERDICT_ON_TRIAL, NULL },
+        { "overwritten", OVERWRITE, { { OLD, A | C }, { NEW, M } }, { { NEW, A | C } }, false, 1, VERDICT_CONFIRMED, NULL },
+        { "XIP runs in slot 1", XIP, { { OLD, A }, { NEW, 0 } }, { { OLD, 0 }, { NEW, A } }, false, 1, VERDICT_ACTIVE, NULL },
+        { "XIP, newer server", XIP, { { OLD, A | C }, { NEW, M } }, { { OLD, 0 }, { NEW, A | C } }, false, 1, VERDICT_ACTIVE, NULL },
+        { "XIP with revert on trial", XIP_REVERT, { { OLD, A | C }, { NEW, P } }, { { OLD, C }, { NEW, A } }, false, 1, VERDICT_ON_TRIAL, NULL },
+        { "F9 swap refused", SWAP, { { OLD, A | C }, { NEW, P } }, { { OLD, A | C }, { NEW, P } }, false, 1, VERDICT_SWAP_REFUSED, "smp-swap-refused" },
+        { "F9 permanent", OVERWRITE, { { OLD, A | C }, { NEW, M } }, { { OLD, A | C }, { NEW, M } }, false, 1, VERDICT_SWAP_REFUSED, "smp-swap-refused" },
+        { "F10 rejected", SWAP, { { OLD, A | C }, { NEW, P } }, { { OLD, A | C } }, false, 1, VERDICT_REJECTED, "smp-image-rejected" },
+        { "F10 overwrite", OVERWRITE, { { OLD, A | C }, { NEW, M } }, { { OLD, A | C } }, false, 1, VERDICT_REJECTED, "smp-image-rejected" },
+        { "F11 crashed before it was seen", SWAP, { { OLD, A | C }, { NEW, P } }, { { OLD, A | C }, { NEW, 0 } }, false, 1, VERDICT_REVERTED, "smp-image-reverted" },
+        { "F11 seen running", SWAP, { { OLD, A | C }, { NEW, P } }, { { OLD, A | C }, { NEW, 0 } }, true, 1, VERDICT_RAN_AND_REVERTED, "reset-during-trial" },
+        { "F11 two resets", SWAP, { { OLD, A | C }, { NEW, P } }, { { OLD, A | C }, { NEW, 0 } }, false, 2, VERDICT_RAN_AND_REVERTED, "reset-during-trial" },
+        { "XIP with revert erases what it takes back", XIP_REVERT, { { OLD, A | C }, { NEW, P } }, { { OLD, A | C } }, true, 1,
           VERDICT_RAN_AND_REVERTED, "reset-during-trial" },
-        { "XIP prefers the old one", VERDICT_FAMILY_XIP, { { OLD, A }, { NEW, 0 } }, { { OLD, A }, { NEW, 0 } }, false, 1, VERDICT_NOT_CHOSEN,
-          "smp-image-not-chosen" },
-        { "a stranger runs", VERDICT_FAMILY_SWAP, { { OLD, A | C }, { NEW, P } }, { { ELSE, A | C }, { OLD, 0 } }, false, 1, VERDICT_OTHER_RUNS,
-          "wrong-image-active" },
-        { "nobody noted what ran before", VERDICT_FAMILY_SWAP, { { 0, 0 } }, { { OLD, A | C }, { NEW, P } }, false, 1, VERDICT_SWAP_REFUSED,
-          "smp-swap-refused" },
-        { "the bootloader answers", VERDICT_FAMILY_SWAP, { { OLD, A | C }, { NEW, P } }, { { OLD, 0 } }, false, 1, VERDICT_IN_RECOVERY,
-          "smp-stuck-in-bootloader" },
-        { "going back to the confirmed image", VERDICT_FAMILY_SWAP, { { OLD, A }, { NEW, C } }, { { NEW, A | C }, { OLD, 0 } }, false, 1,
+        { "XIP prefers the old one", XIP, { { OLD, A }, { NEW, 0 } }, { { OLD, A }, { NEW, 0 } }, false, 1, VERDICT_NOT_CHOSEN, "smp-image-not-chosen" },
+        { "a stranger runs", SWAP, { { OLD, A | C }, { NEW, P } }, { { ELSE, A | C }, { OLD, 0 } }, false, 1, VERDICT_OTHER_RUNS, "wrong-image-active" },
+        { "nobody noted what ran before", SWAP, { { 0, 0 } }, { { OLD, A | C }, { NEW, P } }, false, 1, VERDICT_SWAP_REFUSED, "smp-swap-refused" },
+        { "the bootloader answers", SWAP, { { OLD, A | C }, { NEW, P } }, { { OLD, 0 } }, false, 1, VERDICT_IN_RECOVERY, "smp-stuck-in-bootloader" },
+        { "going back to the confirmed image", SWAP, { { OLD, A }, { NEW, C } }, { { NEW, A | C }, { OLD, 0 } }, false, 1,
           VERDICT_CONFIRMED, NULL },
 };
+/* clang-format on */
 
 static void test_state_after_reset(void **state) {
         (void) state;
@@ -114,7 +111,13 @@ static enum verdict_outcome judge_second_image(const struct slot before[2], cons
         static const struct slot first[2] = { { ELSE, A | C } };
         struct gw_image was[4], is[4];
         struct verdict_question question = {
-                .family = VERDICT_FAMILY_SWAP, .image = 1, .hash = hash_of(NEW), .hash_size = 32, .before = was, .after = is, .n_resets = 1,
+                .family = VERDICT_FAMILY_SWAP,
+                .image = 1,
+                .hash = hash_of(NEW),
+                .hash_size = 32,
+                .before = was,
+                .after = is,
+                .n_resets = 1,
         };
 
         question.n_before = fill(was, fill(was, 0, 0, first), 1, before);
@@ -142,10 +145,10 @@ static void test_family(void **state) {
                 int mode;
                 enum verdict_family family;
         } rows[] = {
-                { -1, VERDICT_FAMILY_SWAP }, { 0, VERDICT_FAMILY_RECOVERY },    { 1, VERDICT_FAMILY_SWAP }, { 2, VERDICT_FAMILY_OVERWRITE },
-                { 3, VERDICT_FAMILY_SWAP },  { 4, VERDICT_FAMILY_XIP },         { 5, VERDICT_FAMILY_XIP_REVERT },
-                { 6, VERDICT_FAMILY_XIP },   { 7, VERDICT_FAMILY_UNSUPPORTED }, { 8, VERDICT_FAMILY_RECOVERY },
-                { 9, VERDICT_FAMILY_SWAP },  { 77, VERDICT_FAMILY_SWAP },
+                { -1, VERDICT_FAMILY_SWAP },      { 0, VERDICT_FAMILY_RECOVERY }, { 1, VERDICT_FAMILY_SWAP },
+                { 2, VERDICT_FAMILY_OVERWRITE },  { 3, VERDICT_FAMILY_SWAP },     { 4, VERDICT_FAMILY_XIP },
+                { 5, VERDICT_FAMILY_XIP_REVERT }, { 6, VERDICT_FAMILY_XIP },      { 7, VERDICT_FAMILY_UNSUPPORTED },
+                { 8, VERDICT_FAMILY_RECOVERY },   { 9, VERDICT_FAMILY_SWAP },     { 77, VERDICT_FAMILY_SWAP },
         };
 
         (void) state;
@@ -160,6 +163,7 @@ static void test_family(void **state) {
         assert_string_equal(verdict_bootloader_name(10), "unknown");
 }
 
+/* clang-format off */
 static const struct way_row {
         enum gw_mode mode;
         enum verdict_family family;
@@ -167,25 +171,25 @@ static const struct way_row {
         int result; /* of the call */
         struct verdict_way way;
 } way_rows[] = {
-        { GW_MODE_TEST_AND_CONFIRM, VERDICT_FAMILY_SWAP, false, 0,
+        { GW_MODE_TEST_AND_CONFIRM, SWAP, false, 0,
           { GW_MODE_TEST_AND_CONFIRM, VERDICT_NO_RETURN_CONFIRM, false, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE_CONFIRMED, "" } },
-        { GW_MODE_TEST_AND_CONFIRM, VERDICT_FAMILY_SWAP, true, 0,
+        { GW_MODE_TEST_AND_CONFIRM, SWAP, true, 0,
           { GW_MODE_CONFIRM_ONLY, VERDICT_NO_RETURN_TEST, true, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE_CONFIRMED, "no rollback" } },
-        { GW_MODE_CONFIRM_ONLY, VERDICT_FAMILY_SWAP, false, 0,
+        { GW_MODE_CONFIRM_ONLY, SWAP, false, 0,
           { GW_MODE_CONFIRM_ONLY, VERDICT_NO_RETURN_TEST, true, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE_CONFIRMED, "without a trial" } },
-        { GW_MODE_TEST_ONLY, VERDICT_FAMILY_SWAP, false, 0,
+        { GW_MODE_TEST_ONLY, SWAP, false, 0,
           { GW_MODE_TEST_ONLY, VERDICT_NO_RETURN_NEVER, false, GW_RESULT_ON_TRIAL, GW_PROOF_HASH_ACTIVE, "goes back" } },
-        { GW_MODE_UPLOAD_ONLY, VERDICT_FAMILY_SWAP, false, 0,
+        { GW_MODE_UPLOAD_ONLY, SWAP, false, 0,
           { GW_MODE_UPLOAD_ONLY, VERDICT_NO_RETURN_NEVER, false, GW_RESULT_UPLOADED, GW_PROOF_HASH_STORED, "" } },
-        { GW_MODE_TEST_AND_CONFIRM, VERDICT_FAMILY_OVERWRITE, false, 0,
+        { GW_MODE_TEST_AND_CONFIRM, OVERWRITE, false, 0,
           { GW_MODE_CONFIRM_ONLY, VERDICT_NO_RETURN_TEST, true, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE_CONFIRMED, "overwrite-only" } },
-        { GW_MODE_TEST_ONLY, VERDICT_FAMILY_OVERWRITE, false, -EOPNOTSUPP, { .text = "mode-not-supported" } },
-        { GW_MODE_UPLOAD_ONLY, VERDICT_FAMILY_OVERWRITE, false, 0,
+        { GW_MODE_TEST_ONLY, OVERWRITE, false, -EOPNOTSUPP, { .text = "mode-not-supported" } },
+        { GW_MODE_UPLOAD_ONLY, OVERWRITE, false, 0,
           { GW_MODE_UPLOAD_ONLY, VERDICT_NO_RETURN_NEVER, false, GW_RESULT_UPLOADED, GW_PROOF_HASH_STORED, "" } },
-        { GW_MODE_TEST_AND_CONFIRM, VERDICT_FAMILY_XIP, false, 0,
+        { GW_MODE_TEST_AND_CONFIRM, XIP, false, 0,
           { GW_MODE_CONFIRM_ONLY, VERDICT_NO_RETURN_RESET, false, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE, "highest version" } },
-        { GW_MODE_TEST_ONLY, VERDICT_FAMILY_XIP, false, -EOPNOTSUPP, { .text = "mode-not-supported" } },
-        { GW_MODE_TEST_AND_CONFIRM, VERDICT_FAMILY_XIP_REVERT, false, 0,
+        { GW_MODE_TEST_ONLY, XIP, false, -EOPNOTSUPP, { .text = "mode-not-supported" } },
+        { GW_MODE_TEST_AND_CONFIRM, XIP_REVERT, false, 0,
           { GW_MODE_TEST_AND_CONFIRM, VERDICT_NO_RETURN_CONFIRM, false, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE_CONFIRMED, "" } },
         { GW_MODE_TEST_AND_CONFIRM, VERDICT_FAMILY_RECOVERY, false, 0,
           { GW_MODE_CONFIRM_ONLY, VERDICT_NO_RETURN_UPLOAD, false, GW_RESULT_UPDATED, GW_PROOF_VERSION_READ, "serial recovery" } },
@@ -194,6 +198,7 @@ static const struct way_row {
         { GW_MODE_TEST_AND_CONFIRM, VERDICT_FAMILY_UNSUPPORTED, false, -EOPNOTSUPP, { .text = "smp-bootloader-unsupported" } },
         { GW_MODE_UPLOAD_ONLY, VERDICT_FAMILY_UNSUPPORTED, false, -EOPNOTSUPP, { .text = "smp-bootloader-unsupported" } },
 };
+/* clang-format on */
 
 static void test_way(void **state) {
         (void) state;
@@ -219,8 +224,9 @@ static void test_way(void **state) {
 }
 
 static void test_stored_and_marked(void **state) {
-        static const struct slot nothing[2] = { { OLD, A | C } }, stored[2] = { { OLD, A | C }, { NEW, 0 } }, marked[2] = { { OLD, A | C }, { NEW, P } },
-                                 permanent[2] = { { OLD, A | C }, { NEW, M } }, confirmed[2] = { { NEW, A | C }, { OLD, 0 } };
+        static const struct slot nothing[2] = { { OLD, A | C } }, stored[2] = { { OLD, A | C }, { NEW, 0 } },
+                                 marked[2] = { { OLD, A | C }, { NEW, P } }, permanent[2] = { { OLD, A | C }, { NEW, M } },
+                                 confirmed[2] = { { NEW, A | C }, { OLD, 0 } };
         static const struct {
                 const struct slot *slots;
                 bool permanent;
@@ -239,12 +245,13 @@ static void test_stored_and_marked(void **state) {
         for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
                 struct gw_image images[2];
                 size_t n = fill(images, 0, 0, rows[i].slots);
+                const struct verdict_question question = { .hash = hash_of(NEW), .hash_size = 32, .after = images, .n_after = n };
                 struct gw_error err = { 0 };
 
-                assert_int_equal(verdict_stored(images, n, 0, hash_of(NEW), 32, &err), rows[i].stored[0] ? -EPROTO : 0);
+                assert_int_equal(verdict_stored(&question, &err), rows[i].stored[0] ? -EPROTO : 0);
                 assert_string_equal(err.name, rows[i].stored);
                 err.name[0] = '\0';
-                assert_int_equal(verdict_marked(images, n, 0, hash_of(NEW), 32, rows[i].permanent, &err), rows[i].marked[0] ? -EPROTO : 0);
+                assert_int_equal(verdict_marked(&question, rows[i].permanent, &err), rows[i].marked[0] ? -EPROTO : 0);
                 assert_string_equal(err.name, rows[i].marked);
         }
 }
@@ -279,8 +286,12 @@ static void test_silence(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_state_after_reset), cmocka_unit_test(test_second_image), cmocka_unit_test(test_family),
-                cmocka_unit_test(test_way),               cmocka_unit_test(test_stored_and_marked), cmocka_unit_test(test_silence),
+                cmocka_unit_test(test_state_after_reset),
+                cmocka_unit_test(test_second_image),
+                cmocka_unit_test(test_family),
+                cmocka_unit_test(test_way),
+                cmocka_unit_test(test_stored_and_marked),
+                cmocka_unit_test(test_silence),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

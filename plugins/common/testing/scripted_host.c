@@ -42,7 +42,9 @@ static struct gw_timer *timer_start(struct scripted_host *scripted, int64_t dela
 
         if (!timer)
                 abort();
-        *timer = (struct gw_timer){ .scripted = scripted, .due_ms = scripted->now_ms + (delay_ms > 0 ? delay_ms : 0), .fired = fired, .ctx = ctx };
+        *timer = (struct gw_timer){
+                .scripted = scripted, .due_ms = scripted->now_ms + (delay_ms > 0 ? delay_ms : 0), .fired = fired, .ctx = ctx
+        };
         while (*at && (*at)->due_ms <= timer->due_ms)
                 at = &(*at)->next;
         timer->next = *at;
@@ -50,7 +52,8 @@ static struct gw_timer *timer_start(struct scripted_host *scripted, int64_t dela
         return timer;
 }
 
-static int host_timer_start(const struct gw_host *host, int64_t delay_ms, void (*fired)(void *ctx), void *ctx, struct gw_timer **ret_timer) {
+static int host_timer_start(const struct gw_host *host, int64_t delay_ms, void (*fired)(void *ctx), void *ctx,
+                            struct gw_timer **ret_timer) {
         *ret_timer = timer_start(scripted_of(host), delay_ms, fired, ctx);
         return 0;
 }
@@ -227,7 +230,8 @@ static const struct gw_image *device_images(const struct gw_device *device, size
         return device->images;
 }
 
-static void device_each(const struct gw_host *host, const char *driver, void (*found)(void *ctx, const struct gw_device *device), void *ctx) {
+static void device_each(const struct gw_host *host, const char *driver, void (*found)(void *ctx, const struct gw_device *device),
+                        void *ctx) {
         struct scripted_host *scripted = scripted_of(host);
 
         for (size_t i = 0; i < scripted->n_devices; i++)
@@ -359,8 +363,8 @@ static int udp_open(const struct gw_host *host, const struct gw_udp_options *opt
         return 0;
 }
 
-static int serial_open(const struct gw_host *host, const struct gw_serial_options *options, const struct gw_link_handler *handler, void *ctx,
-                       struct gw_link **ret_link) {
+static int serial_open(const struct gw_host *host, const struct gw_serial_options *options, const struct gw_link_handler *handler,
+                       void *ctx, struct gw_link **ret_link) {
         struct scripted_link *link = link_new(scripted_of(host), handler, ctx, options->path);
 
         link->serial = true;
@@ -425,7 +429,8 @@ static void tell_ports(void *ctx) {
 void scripted_port_add(struct scripted_host *scripted, const char *path, const char *key) {
         if (scripted->n_ports == SCRIPTED_PORTS_MAX)
                 abort();
-        scripted->ports[scripted->n_ports++] = (struct gw_serial_port){ .path = path, .key = key, .product = "scripted", .usb_interface = -1 };
+        scripted->ports[scripted->n_ports++] =
+                (struct gw_serial_port){ .path = path, .key = key, .product = "scripted", .usb_interface = -1 };
         scripted_host_after(scripted, 0, tell_ports, scripted);
 }
 
@@ -458,7 +463,8 @@ static void work_run(void *ctx) {
         work.done(work.ctx, work.canceled ? -ECANCELED : 0);
 }
 
-static int work_start(const struct gw_host *host, void (*work)(void *ctx), void (*done)(void *ctx, int result), void *ctx, struct gw_work **ret_work) {
+static int work_start(const struct gw_host *host, void (*work)(void *ctx), void (*done)(void *ctx, int result), void *ctx,
+                      struct gw_work **ret_work) {
         struct gw_work *started = calloc(1, sizeof *started);
 
         if (!started)

@@ -92,7 +92,8 @@ static void enter(struct gw_run *run) {
         const struct gw_step *step = run->next_step;
         struct gw_error err = { 0 };
 
-        if (run->stop_wanted && ((step->flags & GW_STEP_RESUMABLE) || run->stop_reason == GW_STOP_CANCEL || run->stop_reason == GW_STOP_SHUTDOWN)) {
+        if (run->stop_wanted &&
+            ((step->flags & GW_STEP_RESUMABLE) || run->stop_reason == GW_STOP_CANCEL || run->stop_reason == GW_STOP_SHUTDOWN)) {
                 run_end(run, SCRIPTED_STOPPED);
                 return;
         }
@@ -366,13 +367,6 @@ const struct gw_run_api scripted_run_api = {
 };
 
 /* ---- what the test calls */
-
-void scripted_run_init(struct gw_run *run, struct scripted_host *scripted, const struct gw_driver *driver, void *driver_ctx,
-                       enum gw_operation_kind operation, struct gw_device *device, const struct gw_order *order) {
-        *run = (struct gw_run){
-                .scripted = scripted, .driver = driver, .driver_ctx = driver_ctx, .operation = operation, .device = device, .order = order,
-        };
-}
 
 void scripted_run_deinit(struct gw_run *run) {
         run->scripted->host.timer->cancel(run->turn);

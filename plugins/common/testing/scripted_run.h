@@ -16,33 +16,33 @@
 enum scripted_end {
         SCRIPTED_RUNNING,
         SCRIPTED_DONE,
-        SCRIPTED_FAILED,   /* by fail, or by again without an attempt left */
+        SCRIPTED_FAILED, /* by fail, or by again without an attempt left */
         SCRIPTED_STOPPED,
-        SCRIPTED_WAITING,  /* only with stop_at_wait */
+        SCRIPTED_WAITING, /* only with stop_at_wait */
 };
 
-/* The handle that the driver sees, by value in the test. */
+/* The handle that the driver sees, by value in the test, which fills the first members and clears the rest. */
 struct gw_run {
         struct scripted_host *scripted;
         const struct gw_driver *driver;
-        void *driver_ctx;
+        void *driver_ctx; /* from driver->start */
         enum gw_operation_kind operation;
         struct gw_device *device;
         const struct gw_order *order;
 
         /* What the test asks for. */
-        uint32_t attempts_max;       /* 0 = 1 */
+        uint32_t attempts_max; /* 0 = 1 */
         bool stop_at_wait;
-        const char *crash_at;        /* name of a step: crashes once, after the journal, before it is entered */
-        bool refuse_commit;          /* committed() fails */
+        const char *crash_at; /* name of a step: crashes once, after the journal, before it is entered */
+        bool refuse_commit;   /* committed() fails */
 
         /* What survives a crash. */
-        char journaled[48];          /* "" = none */
-        char resumed[48];            /* what was journaled when this attempt began */
+        char journaled[48]; /* "" = none */
+        char resumed[48];   /* what was journaled when this attempt began */
         uint8_t durable_blob[GW_BLOB_MAX];
         size_t durable_size;
         bool is_committed;
-        char committed_in[48];       /* step in which the point of no return was passed */
+        char committed_in[48]; /* step in which the point of no return was passed */
         unsigned n_journaled, n_checkpoints;
 
         /* The attempt. */
@@ -50,9 +50,9 @@ struct gw_run {
         uint8_t blob[GW_BLOB_MAX];
         size_t blob_size;
         uint32_t attempt;
-        const struct gw_step *step;  /* running, NULL between two */
-        bool stop_asked;             /* of this step */
-        bool stop_wanted;            /* until the run ends: the next step is not entered, or, when only pausing, asked if it is not resumable */
+        const struct gw_step *step; /* running, NULL between two */
+        bool stop_asked;            /* of this step */
+        bool stop_wanted; /* until the run ends: the next step is not entered, or, when only pausing, asked if it is not resumable */
         enum gw_stop_reason stop_reason;
         bool seen_wakes;
 
@@ -60,8 +60,8 @@ struct gw_run {
         enum scripted_end end;
         enum gw_result result;
         enum gw_proof proof;
-        struct gw_error error;       /* of fail or again, the newest */
-        char reason[48];             /* of the newest wait */
+        struct gw_error error; /* of fail or again, the newest */
+        char reason[48];       /* of the newest wait */
         unsigned n_waits, n_crashes;
         char path[SCRIPTED_PATH_MAX]; /* names of all steps that were entered, separated by blanks */
         char notes[SCRIPTED_NOTES_MAX][240];
@@ -86,9 +86,6 @@ struct gw_run {
 
 extern const struct gw_run_api scripted_run_api;
 
-/* `driver_ctx` from driver->start. */
-void scripted_run_init(struct gw_run *run, struct scripted_host *scripted, const struct gw_driver *driver, void *driver_ctx,
-                       enum gw_operation_kind operation, struct gw_device *device, const struct gw_order *order);
 /* Frees the driver's context, if there is one. */
 void scripted_run_deinit(struct gw_run *run);
 
