@@ -28,7 +28,7 @@ static int read_file(struct folder_work *work, const char *name) {
 
         if (folder < 0)
                 return folder;
-        work->file = (struct example_file){0};
+        work->file = (struct example_file){ 0 };
         fd = openat(folder, name, O_RDONLY | FILE_FLAGS);
         if (fd >= 0)
                 r = example_file_read(fd, &work->file);

@@ -9,7 +9,7 @@
 #define PIECE 16384
 
 static void read_line(const char *head, size_t size, struct example_file *file) {
-        char line[sizeof MAGIC + GW_VERSION_MAX + GW_MODEL_MAX] = {0};
+        char line[sizeof MAGIC + GW_VERSION_MAX + GW_MODEL_MAX] = { 0 };
         const char *end = memchr(head, '\n', size < sizeof line ? size : sizeof line - 1);
 
         if (!end || memcmp(head, MAGIC, strlen(MAGIC)) != 0)
@@ -20,7 +20,7 @@ static void read_line(const char *head, size_t size, struct example_file *file) 
 }
 
 int example_file_read(int fd, struct example_file *ret_file) {
-        struct example_file file = {0};
+        struct example_file file = { 0 };
         struct sha256 sha;
         char piece[PIECE];
         ssize_t n;
@@ -46,8 +46,8 @@ static bool matches(const uint8_t *head, size_t head_size, int fd, uint64_t file
 
 static int read_package(int fd, uint64_t file_size, const struct gw_format_options *options, struct gw_package *ret_package,
                         struct gw_error *err) {
-        struct gw_part part = {.slot = -1, .hash_size = 32, .fd = fd, .size = file_size};
-        struct gw_package package = {.format = "example", .n_compatible = 1, .n_parts = 1};
+        struct gw_part part = { .slot = -1, .hash_size = 32, .fd = fd, .size = file_size };
+        struct gw_package package = { .format = "example", .n_compatible = 1, .n_parts = 1 };
         struct example_file file;
         int r = example_file_read(fd, &file);
 
@@ -71,4 +71,4 @@ static void release(struct gw_package *package, int fd) {
         (void) package, (void) fd; /* nothing was opened */
 }
 
-const struct gw_format example_format = {"example", "File for the example driver", matches, read_package, release};
+const struct gw_format example_format = { "example", "File for the example driver", matches, read_package, release };

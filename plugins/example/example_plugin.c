@@ -83,7 +83,7 @@ static int scan_start(void *ctx, int64_t duration_ms, void (*done)(void *ctx), v
 
         (void) duration_ms; /* it ends when all was looked at */
         if (task) {
-                *scan = (struct scan){.next = driver->scans, .driver = driver, .done = done, .ctx = done_ctx};
+                *scan = (struct scan){ .next = driver->scans, .driver = driver, .done = done, .ctx = done_ctx };
                 task->act = folder_scan;
                 task->then = scanned;
                 r = task_start(task, host, &scan->task);
@@ -102,7 +102,7 @@ static int scan_start(void *ctx, int64_t duration_ms, void (*done)(void *ctx), v
 static int plan(void *ctx, const struct gw_plan_request *request, struct gw_plan *ret_plan, struct gw_error *err) {
         const struct gw_host *host = ((const struct driver *) ctx)->host;
         const struct gw_wanted *want = &request->order->wanted[0];
-        struct gw_plan result = {.size = sizeof result, .mode = request->order->mode, .work = GW_PLAN_UPLOAD};
+        struct gw_plan result = { .size = sizeof result, .mode = request->order->mode, .work = GW_PLAN_UPLOAD };
         size_t n_images;
         const struct gw_image *images = host->device->images(request->device, &n_images);
 
@@ -128,15 +128,15 @@ static int plan(void *ctx, const struct gw_plan_request *request, struct gw_plan
 /* ---- what the host sees */
 
 static const struct gw_setting device_settings[] = {
-        {.key = "path", .type = GW_SETTING_PATH, .text = "The folder that is the device; without it `address`."},
-        {.key = NULL},
+        { .key = "path", .type = GW_SETTING_PATH, .text = "The folder that is the device; without it `address`." },
+        { .key = NULL },
 };
 
 static const struct gw_driver folder_driver = {
         .name = DRIVER,
         .summary = "Folders that play devices (the template for new drivers)",
         .device_settings = device_settings,
-        .operations = {[GW_OPERATION_UPDATE] = {update_steps, UPDATE_STEPS}, [GW_OPERATION_INSPECT] = {inspect_steps, INSPECT_STEPS}},
+        .operations = { [GW_OPERATION_UPDATE] = { update_steps, UPDATE_STEPS }, [GW_OPERATION_INSPECT] = { inspect_steps, INSPECT_STEPS } },
         .start = start,
         .stop = stop,
         .scan = scan_start,
@@ -147,16 +147,16 @@ static const struct gw_driver folder_driver = {
 };
 
 static const struct gw_setting plugin_settings[] = {
-        {.key = "slice", .type = GW_SETTING_SIZE, .minimum = 1, .maximum = 1 << 20, .value = "64K", .text = "Bytes written at a time."},
-        {.key = "folders", .type = GW_SETTING_PATH, .value = "/srv/gatewayd-example", .text = "A scan reports the folders in here."},
-        {.key = NULL},
+        { .key = "slice", .type = GW_SETTING_SIZE, .minimum = 1, .maximum = 1 << 20, .value = "64K", .text = "Bytes written at a time." },
+        { .key = "folders", .type = GW_SETTING_PATH, .value = "/srv/gatewayd-example", .text = "A scan reports the folders in here." },
+        { .key = NULL },
 };
 
 /* Names of ours; everything else is in docs/ERRORS.md. */
 static const struct gw_error_info errors[] = {
-        {"example-damaged", GW_ERROR_RETRY, "What was written into the folder is not what lies there now.",
-         "Something else writes to firmware.new, or the disk is worn: look at `journalctl -k`."},
-        {.name = NULL},
+        { "example-damaged", GW_ERROR_RETRY, "What was written into the folder is not what lies there now.",
+          "Something else writes to firmware.new, or the disk is worn: look at `journalctl -k`." },
+        { .name = NULL },
 };
 
 static int load(const struct gw_host *host, void **ret_plugin, struct gw_error *err) {

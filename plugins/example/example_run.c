@@ -72,7 +72,7 @@ static int connect_enter(void *ctx, struct gw_error *err) {
 }
 
 static void learn(struct run *run, const struct folder_work *work) {
-        struct gw_image image = {.hash_size = 32, .flags = GW_IMAGE_ACTIVE | GW_IMAGE_CONFIRMED | GW_IMAGE_BOOTABLE};
+        struct gw_image image = { .hash_size = 32, .flags = GW_IMAGE_ACTIVE | GW_IMAGE_CONFIRMED | GW_IMAGE_BOOTABLE };
         struct gw_facts facts = GW_FACTS_INIT;
 
         memcpy(image.hash, work->file.sha256, 32);
@@ -240,14 +240,14 @@ static int verify_enter(void *ctx, struct gw_error *err) {
 }
 
 const struct gw_step update_steps[UPDATE_STEPS] = {
-        {"connect", connect_enter, 10000, GW_STEP_PREPARE},
-        {"inspect", inspect_enter, 60000, GW_STEP_PREPARE},
-        {"write", write_enter, 600000, GW_STEP_RESUMABLE},
-        {"activate", activate_enter, 60000, GW_STEP_RESUMABLE},
-        {"verify", verify_enter, 60000, 0},
+        { "connect", connect_enter, 10000, GW_STEP_PREPARE },
+        { "inspect", inspect_enter, 60000, GW_STEP_PREPARE },
+        { "write", write_enter, 600000, GW_STEP_RESUMABLE },
+        { "activate", activate_enter, 60000, GW_STEP_RESUMABLE },
+        { "verify", verify_enter, 60000, 0 },
 };
 
-const struct gw_step inspect_steps[INSPECT_STEPS] = {{"inspect", inspect_enter, 60000, 0}};
+const struct gw_step inspect_steps[INSPECT_STEPS] = { { "inspect", inspect_enter, 60000, 0 } };
 
 int run_new(void *driver, struct gw_run *handle, void **ret_run, struct gw_error *err) {
         struct run *run = calloc(1, sizeof *run);

@@ -62,8 +62,8 @@ static const char *get(const struct fixture *fixture, const char *name) {
 
 /* A file of the format, read as the daemon does. */
 static void make_order(struct fixture *fixture) {
-        struct gw_format_options options = {.size = sizeof options};
-        struct gw_package package = {0};
+        struct gw_format_options options = { .size = sizeof options };
+        struct gw_package package = { 0 };
         int fd = memfd_create("artifact", MFD_CLOEXEC);
 
         assert_int_equal(write(fd, FIRMWARE, strlen(FIRMWARE)), strlen(FIRMWARE));
@@ -71,7 +71,7 @@ static void make_order(struct fixture *fixture) {
         assert_int_equal(example_format.read(fd, strlen(FIRMWARE), &options, &package, NULL), 0);
         assert_string_equal(package.compatible[0], "acme,folder");
         fixture->part = package.parts[0];
-        fixture->order = (struct gw_order){.size = sizeof fixture->order, .n_wanted = 1};
+        fixture->order = (struct gw_order){ .size = sizeof fixture->order, .n_wanted = 1 };
         fixture->order.wanted[0].part = &fixture->part;
         fixture->order.wanted[0].hash_size = fixture->part.hash_size;
         memcpy(fixture->order.wanted[0].hash, fixture->part.hash, GW_HASH_MAX);
@@ -88,14 +88,20 @@ static int setup(void **state) {
         scripted_host_init(&fixture->host, gw_plugin.settings);
         scripted_host_set(&fixture->host, "slice", "16");
         scripted_host_set(&fixture->host, "folders", fixture->root);
-        assert_int_equal(gw_plugin.load(&fixture->host.host, &(void *){NULL}, NULL), 0);
+        assert_int_equal(gw_plugin.load(&fixture->host.host, &(void *){ NULL }, NULL), 0);
         fixture->driver = fixture->host.drivers[0];
         assert_int_equal(fixture->driver->start(&fixture->host.host, &fixture->driver_ctx, NULL), 0);
         fixture->device = scripted_device_add(&fixture->host, "example-file", "kitchen", fixture->driver->device_settings);
         scripted_device_set(fixture->device, "path", fixture->folder);
         make_order(fixture);
-        scripted_run_init(&fixture->run, &fixture->host, fixture->driver, fixture->driver_ctx, GW_OPERATION_UPDATE, fixture->device,
-                          &fixture->order);
+        fixture->run = (struct gw_run){
+                .scripted = &fixture->host,
+                .driver = fixture->driver,
+                .driver_ctx = fixture->driver_ctx,
+                .operation = GW_OPERATION_UPDATE,
+                .device = fixture->device,
+                .order = &fixture->order,
+        };
         *state = fixture;
         return 0;
 }
@@ -175,10 +181,10 @@ static void test_a_crash_before_every_step(void **state) {
         static const struct {
                 const char *step, *path;
         } rows[] = {
-                {"write", "connect inspect connect inspect write activate verify"},
-                {"activate", "connect inspect write connect inspect activate verify"},
+                { "write", "connect inspect connect inspect write activate verify" },
+                { "activate", "connect inspect write connect inspect activate verify" },
                 /* The rename is done: the look alone gives the proof. */
-                {"verify", "connect inspect write activate connect inspect"},
+                { "verify", "connect inspect write activate connect inspect" },
         };
 
         for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -287,7 +293,7 @@ static void test_a_scan_that_nobody_waits_for(void **state) {
 
 static void test_the_plan(void **state) {
         struct fixture *fixture = *state;
-        struct gw_plan_request request = {.size = sizeof request, .device = fixture->device, .order = &fixture->order};
+        struct gw_plan_request request = { .size = sizeof request, .device = fixture->device, .order = &fixture->order };
         struct gw_plan plan;
         struct gw_error err;
 
@@ -314,9 +320,9 @@ static void test_sha256(void **state) {
                 const char *text;
                 uint8_t begin[4];
         } rows[] = {
-                {"abc", {0xba, 0x78, 0x16, 0xbf}},
-                {"", {0xe3, 0xb0, 0xc4, 0x42}},
-                {"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", {0x24, 0x8d, 0x6a, 0x61}},
+                { "abc", { 0xba, 0x78, 0x16, 0xbf } },
+                { "", { 0xe3, 0xb0, 0xc4, 0x42 } },
+                { "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", { 0x24, 0x8d, 0x6a, 0x61 } },
         };
 
         (void) state;
@@ -332,15 +338,15 @@ static void test_sha256(void **state) {
 }
 
 static void test_files_that_are_not_for_it(void **state) {
-        static const char *const texts[] = {"gatewayd-example", "gatewayd-example 1.2.0\n", "gatewayd-example 1.2.0 acme,folder"};
-        struct gw_format_options options = {.size = sizeof options};
+        static const char *const texts[] = { "gatewayd-example", "gatewayd-example 1.2.0\n", "gatewayd-example 1.2.0 acme,folder" };
+        struct gw_format_options options = { .size = sizeof options };
 
         (void) state;
         assert_false(example_format.matches((const uint8_t *) "MZ", 2, -1, 2));
         for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
                 int fd = memfd_create("artifact", MFD_CLOEXEC);
                 struct gw_package package;
-                struct gw_error err = {0};
+                struct gw_error err = { 0 };
 
                 assert_int_equal(write(fd, texts[i], strlen(texts[i])), strlen(texts[i]));
                 assert_true(example_format.read(fd, strlen(texts[i]), &options, &package, &err) < 0);

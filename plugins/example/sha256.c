@@ -51,7 +51,8 @@ static void compress(uint32_t state[8], const uint8_t block[64]) {
 }
 
 void sha256_init(struct sha256 *sha) {
-        *sha = (struct sha256){.state = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19}};
+        *sha = (struct sha256){ .state = { 0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab,
+                                           0x5be0cd19 } };
 }
 
 void sha256_update(struct sha256 *sha, const void *data, size_t size) {
@@ -70,7 +71,7 @@ void sha256_update(struct sha256 *sha, const void *data, size_t size) {
 }
 
 void sha256_final(struct sha256 *sha, uint8_t ret_digest[32]) {
-        static const uint8_t padding[64] = {0x80};
+        static const uint8_t padding[64] = { 0x80 };
         uint64_t size_bits = sha->size_bytes * 8;
         size_t used = sha->size_bytes % 64;
         uint8_t length[8];

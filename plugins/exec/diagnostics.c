@@ -21,7 +21,8 @@ void diagnostics_flush(struct diagnostics *diagnostics, void (*shown)(void *ctx,
         shown(ctx, diagnostics->last);
 }
 
-void diagnostics_feed(struct diagnostics *diagnostics, const uint8_t *data, size_t size, void (*shown)(void *ctx, const char *line), void *ctx) {
+void diagnostics_feed(struct diagnostics *diagnostics, const uint8_t *data, size_t size, void (*shown)(void *ctx, const char *line),
+                      void *ctx) {
         for (size_t i = 0; i < size; i++) {
                 if (data[i] == '\n')
                         diagnostics_flush(diagnostics, shown, ctx);

@@ -16,7 +16,8 @@ struct diagnostics {
 
 void diagnostics_init(struct diagnostics *diagnostics);
 /* `shown` gets every whole line that is not blank. */
-void diagnostics_feed(struct diagnostics *diagnostics, const uint8_t *data, size_t size, void (*shown)(void *ctx, const char *line), void *ctx);
+void diagnostics_feed(struct diagnostics *diagnostics, const uint8_t *data, size_t size, void (*shown)(void *ctx, const char *line),
+                      void *ctx);
 /* A last line without an end. */
 void diagnostics_flush(struct diagnostics *diagnostics, void (*shown)(void *ctx, const char *line), void *ctx);
 /* What stands between a text and `last`: ": ", or "" when there is no last line. */

@@ -18,7 +18,12 @@ static const struct gw_setting device_settings[] = {
           .maximum = (int64_t) EXEC_TIMEOUT_S_MAX * 1000,
           .value = "60 s",
           .text = "A step that neither ends nor moves on for so long is killed; a step may state its own." },
-        { .key = "memory", .type = GW_SETTING_SIZE, .minimum = 0, .maximum = 1LL << 40, .value = "256M", .text = "Address space; 0: not limited." },
+        { .key = "memory",
+          .type = GW_SETTING_SIZE,
+          .minimum = 0,
+          .maximum = 1LL << 40,
+          .value = "256M",
+          .text = "Address space; 0: not limited." },
         { .key = "cpu",
           .type = GW_SETTING_DURATION,
           .minimum = 0,
@@ -26,8 +31,18 @@ static const struct gw_setting device_settings[] = {
           .value = "60 s",
           .text = "Processor time of one step; 0: not limited." },
         { .key = "files", .type = GW_SETTING_INTEGER, .minimum = 8, .maximum = 4096, .value = "64", .text = "Open files." },
-        { .key = "file_size", .type = GW_SETTING_SIZE, .minimum = 0, .maximum = 1LL << 31, .value = "64M", .text = "A file that it writes; 0: not limited." },
-        { .key = "output", .type = GW_SETTING_SIZE, .minimum = 1024, .maximum = 64 << 20, .value = "1M", .text = "Standard output of one step." },
+        { .key = "file_size",
+          .type = GW_SETTING_SIZE,
+          .minimum = 0,
+          .maximum = 1LL << 31,
+          .value = "64M",
+          .text = "A file that it writes; 0: not limited." },
+        { .key = "output",
+          .type = GW_SETTING_SIZE,
+          .minimum = 1024,
+          .maximum = 64 << 20,
+          .value = "1M",
+          .text = "Standard output of one step." },
         { .key = NULL },
 };
 
@@ -71,7 +86,8 @@ static int plan(void *ctx, const struct gw_plan_request *request, struct gw_plan
                 return -ENOENT;
         }
         if (request->order->n_wanted != 1) {
-                gw_error_set(err, "does-not-fit-device", "a program takes files with one image, this one has %zu", request->order->n_wanted);
+                gw_error_set(err, "does-not-fit-device", "a program takes files with one image, this one has %zu",
+                             request->order->n_wanted);
                 return -EINVAL;
         }
         if (is_known_to_run(host, request)) {

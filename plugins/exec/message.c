@@ -6,9 +6,9 @@
 #define SHOWN_BYTES 80 /* of a line that is wrong */
 
 static const char *const step_names[PROGRAM_STEP_COUNT_] = {
-        [PROGRAM_INSPECT] = "inspect", [PROGRAM_PREPARE] = "prepare", [PROGRAM_UPLOAD] = "upload", [PROGRAM_TEST] = "test",
-        [PROGRAM_ACTIVATE] = "activate", [PROGRAM_RESET] = "reset", [PROGRAM_RETURN] = "return", [PROGRAM_VERIFY] = "verify",
-        [PROGRAM_TRIAL] = "trial", [PROGRAM_CONFIRM] = "confirm", [PROGRAM_FINISH] = "finish", [PROGRAM_DIAGNOSE] = "diagnose",
+        [PROGRAM_INSPECT] = "inspect",   [PROGRAM_PREPARE] = "prepare", [PROGRAM_UPLOAD] = "upload", [PROGRAM_TEST] = "test",
+        [PROGRAM_ACTIVATE] = "activate", [PROGRAM_RESET] = "reset",     [PROGRAM_RETURN] = "return", [PROGRAM_VERIFY] = "verify",
+        [PROGRAM_TRIAL] = "trial",       [PROGRAM_CONFIRM] = "confirm", [PROGRAM_FINISH] = "finish", [PROGRAM_DIAGNOSE] = "diagnose",
 };
 
 static const char *const kind_names[] = { "progress", "note", "learned", "blob", "target", "step", "end" };
@@ -76,14 +76,20 @@ static int read_text(const struct json *json, const char *key, size_t size, cons
         return 0;
 }
 
-static int read_number(const struct json *json, const char *key, int64_t minimum, int64_t maximum, int64_t *ret_number, struct gw_error *err) {
+struct range {
+        int64_t minimum, maximum;
+};
+
+/* A number that may be absent. */
+static int read_number(const struct json *json, const char *key, struct range range, int64_t *ret_number, struct gw_error *err) {
         int64_t number;
-        int r = json_member_int(json, key, minimum, maximum, &number);
+        int r = json_member_int(json, key, range.minimum, range.maximum, &number);
 
         if (r == -ENOENT)
                 return 0;
         if (r < 0)
-                return refuse(err, "\"%s\" must be a whole number from %lld to %lld", key, (long long) minimum, (long long) maximum);
+                return refuse(err, "\"%s\" must be a whole number from %lld to %lld", key, (long long) range.minimum,
+                              (long long) range.maximum);
         *ret_number = number;
         return 0;
 }
@@ -96,12 +102,13 @@ static int read_bool(const struct json *json, const char *key, bool *ret_value, 
 
 static int check_members(const struct json *json, const char *const *allowed, size_t n_allowed, struct gw_error *err) {
         JSON_FOREACH_MEMBER(it, json)
-                if (index_of(allowed, n_allowed, it.key) < 0)
-                        return refuse(err, "nobody knows the member \"%.60s\" here", it.key);
+        if (index_of(allowed, n_allowed, it.key) < 0)
+                return refuse(err, "nobody knows the member \"%.60s\" here", it.key);
         return 0;
 }
 
-#define CHECK_MEMBERS(json, err, ...) check_members(json, (const char *const[]){ __VA_ARGS__ }, ARRAY_SIZE(((const char *const[]){ __VA_ARGS__ })), err)
+#define CHECK_MEMBERS(json, err, ...)                                                                                                      \
+        check_members(json, (const char *const[]){ __VA_ARGS__ }, ARRAY_SIZE(((const char *const[]){ __VA_ARGS__ })), err)
 
 /* ---- the kinds of lines */
 
@@ -110,9 +117,9 @@ static int read_progress(struct message *message, struct gw_error *err) {
         int r = CHECK_MEMBERS(message->json, err, "progress", "total");
 
         if (r == 0)
-                r = read_number(message->json, "progress", 0, INT64_MAX, &done, err);
+                r = read_number(message->json, "progress", (struct range){ 0, INT64_MAX }, &done, err);
         if (r == 0)
-                r = read_number(message->json, "total", 1, INT64_MAX, &total, err);
+                r = read_number(message->json, "total", (struct range){ 1, INT64_MAX }, &total, err);
         if (r == 0 && (total < 1 || done > total))
                 r = refuse(err, "\"progress\" needs a \"total\" that is not smaller");
         message->done = (uint64_t) done;
@@ -155,14 +162,15 @@ static int read_image_flags(const struct json *json, struct gw_image *image, str
 static int read_image(const struct json *json, struct gw_image *image, struct gw_error *err) {
         int64_t number = 0, slot = 0, slot_size = 0;
         const char *version = "";
-        int r = CHECK_MEMBERS(json, err, "image", "slot", "hash", "version", "slot_size", "active", "confirmed", "pending", "permanent", "bootable");
+        int r = CHECK_MEMBERS(json, err, "image", "slot", "hash", "version", "slot_size", "active", "confirmed", "pending", "permanent",
+                              "bootable");
 
         if (r == 0)
-                r = read_number(json, "image", 0, 255, &number, err);
+                r = read_number(json, "image", (struct range){ 0, 255 }, &number, err);
         if (r == 0)
-                r = read_number(json, "slot", 0, 1, &slot, err);
+                r = read_number(json, "slot", (struct range){ 0, 1 }, &slot, err);
         if (r == 0)
-                r = read_number(json, "slot_size", 0, UINT32_MAX, &slot_size, err);
+                r = read_number(json, "slot_size", (struct range){ 0, UINT32_MAX }, &slot_size, err);
         if (r == 0)
                 r = read_text(json, "version", GW_VERSION_MAX, &version, err);
         if (r == 0)
@@ -235,9 +243,9 @@ static int read_learned(struct message *message, struct gw_error *err) {
         if (r == 0)
                 r = read_text(json, "version", GW_VERSION_MAX, &facts->version, err);
         if (r == 0)
-                r = read_number(json, "rssi_dbm", -200, 50, &rssi, err);
+                r = read_number(json, "rssi_dbm", (struct range){ -200, 50 }, &rssi, err);
         if (r == 0)
-                r = read_number(json, "battery_percent", 0, 100, &battery, err);
+                r = read_number(json, "battery_percent", (struct range){ 0, 100 }, &battery, err);
         if (r == 0)
                 r = read_images(json, message, err);
         facts->rssi_dbm = (int) rssi;
@@ -312,7 +320,7 @@ static int read_target(struct message *message, struct gw_error *err) {
         if (r == 0 && (!target->key || !str_is_id(target->key)))
                 r = refuse(err, "\"key\" must be 1 to 64 of A-Z a-z 0-9 _ . -");
         if (r == 0)
-                r = read_number(json, "percent", 0, 100, &percent, err);
+                r = read_number(json, "percent", (struct range){ 0, 100 }, &percent, err);
         state = r < 0 ? r : READ_WORD(json, "state", state_names, err);
         if (state < 0)
                 return state;
@@ -326,7 +334,7 @@ static int read_step(struct message *message, struct gw_error *err) {
         int step, r = CHECK_MEMBERS(message->json, err, "step", "timeout_s", "commits");
 
         step = r < 0 ? r : READ_WORD(message->json, "step", step_names, err);
-        r = step < 0 ? step : read_number(message->json, "timeout_s", 1, EXEC_TIMEOUT_S_MAX, &timeout_s, err);
+        r = step < 0 ? step : read_number(message->json, "timeout_s", (struct range){ 1, EXEC_TIMEOUT_S_MAX }, &timeout_s, err);
         if (r == 0)
                 r = read_bool(message->json, "commits", &message->commits, err);
         if (r < 0)
@@ -344,7 +352,7 @@ static int read_wait(struct message *message, struct gw_error *err) {
         int reason, r = CHECK_MEMBERS(json, err, "end", "reason", "delay_s", "wake");
 
         reason = r < 0 ? r : READ_WORD(json, "reason", reasons, err);
-        r = reason < 0 ? reason : read_number(json, "delay_s", 1, EXEC_DELAY_S_MAX, &delay_s, err);
+        r = reason < 0 ? reason : read_number(json, "delay_s", (struct range){ 1, EXEC_DELAY_S_MAX }, &delay_s, err);
         if (r == 0 && json_has(json, "wake")) {
                 r = READ_WORD(json, "wake", wake_names, err);
                 message->wakes = r < 0 ? 0 : 1u << r;
@@ -391,9 +399,10 @@ static int read_end(struct message *message, struct gw_error *err) {
 /* ---- the line */
 
 static int read_kind(struct message *message, struct gw_error *err) {
-        static int (*const readers[])(struct message *message, struct gw_error *err) = {
-                [MESSAGE_PROGRESS] = read_progress, [MESSAGE_NOTE] = read_note, [MESSAGE_LEARNED] = read_learned, [MESSAGE_BLOB] = read_blob,
-                [MESSAGE_TARGET] = read_target,     [MESSAGE_STEP] = read_step, [MESSAGE_END] = read_end,
+        static int (*const readers[])(struct message * message, struct gw_error * err) = {
+                [MESSAGE_PROGRESS] = read_progress, [MESSAGE_NOTE] = read_note,     [MESSAGE_LEARNED] = read_learned,
+                [MESSAGE_BLOB] = read_blob,         [MESSAGE_TARGET] = read_target, [MESSAGE_STEP] = read_step,
+                [MESSAGE_END] = read_end,
         };
 
         /* "end" first: a jump has a "step", too. */

@@ -54,19 +54,19 @@ enum message_end {
 
 struct message {
         enum message_kind kind;
-        struct json *json;      /* holds the texts */
-        uint64_t done, total;   /* PROGRESS */
-        const char *note;       /* NOTE */
-        struct gw_facts facts;  /* LEARNED */
+        struct json *json;     /* holds the texts */
+        uint64_t done, total;  /* PROGRESS */
+        const char *note;      /* NOTE */
+        struct gw_facts facts; /* LEARNED */
         struct gw_image images[GW_IMAGES_MAX];
         struct gw_attribute attributes[EXEC_ATTRIBUTES_MAX];
-        char *blob;             /* BLOB: JSON text; NULL none */
+        char *blob; /* BLOB: JSON text; NULL none */
         size_t blob_size;
         struct gw_target target; /* TARGET */
-        enum program_step step; /* STEP; END by jump */
-        uint32_t timeout_ms;    /* STEP, 0 = not said */
-        bool commits;           /* STEP */
-        enum message_end end;   /* END */
+        enum program_step step;  /* STEP; END by jump */
+        uint32_t timeout_ms;     /* STEP, 0 = not said */
+        bool commits;            /* STEP */
+        enum message_end end;    /* END */
         enum gw_result result;
         enum gw_proof proof;
         const char *reason;

@@ -13,7 +13,8 @@ static int check_place(const char *path, struct gw_error *err) {
                 return -ENOENT;
         }
         if (status.st_uid != 0 && status.st_uid != geteuid()) {
-                gw_error_set(err, "exec-not-safe", "%.300s belongs to uid %u, neither to root nor to this daemon's user", path, status.st_uid);
+                gw_error_set(err, "exec-not-safe", "%.300s belongs to uid %u, neither to root nor to this daemon's user", path,
+                             status.st_uid);
                 return -EPERM;
         }
         if ((status.st_mode & (S_IWGRP | S_IWOTH)) && !(S_ISDIR(status.st_mode) && (status.st_mode & S_ISVTX))) {

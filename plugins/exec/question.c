@@ -17,7 +17,9 @@ static const char *const mode_names[] = {
 };
 
 static const char *const operation_names[GW_OPERATION_COUNT_] = {
-        [GW_OPERATION_UPDATE] = "update", [GW_OPERATION_INSPECT] = "inspect", [GW_OPERATION_DIAGNOSE] = "diagnose",
+        [GW_OPERATION_UPDATE] = "update",
+        [GW_OPERATION_INSPECT] = "inspect",
+        [GW_OPERATION_DIAGNOSE] = "diagnose",
 };
 
 /* ---- the environment; */

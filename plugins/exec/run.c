@@ -47,7 +47,8 @@ static const char *call_name(const struct exec_run *run) {
 
 /* Worth another attempt; everything else will fail the same way again. The classes of the catalogue. */
 static bool may_pass(const char *name) {
-        static const char *const names[] = { "exec-start-failed", "exec-failed", "exec-crashed", "exec-timeout", "artifact-unreadable", "out-of-memory" };
+        static const char *const names[] = { "exec-start-failed", "exec-failed",         "exec-crashed",
+                                             "exec-timeout",      "artifact-unreadable", "out-of-memory" };
 
         for (size_t i = 0; i < ARRAY_SIZE(names); i++)
                 if (strcmp(names[i], name) == 0)
@@ -321,8 +322,8 @@ static void on_exited(void *ctx, int status, int term_signal, bool overflow) {
         else if (run->stop_asked && !(orderly && run->has_end))
                 run->api->stopped(run->handle);
         else if (term_signal != 0)
-                end_named(run, "exec-crashed", "signal %d (%s)%s%s", term_signal, strsignal(term_signal), diagnostics_join(&run->diagnostics),
-                          run->diagnostics.last);
+                end_named(run, "exec-crashed", "signal %d (%s)%s%s", term_signal, strsignal(term_signal),
+                          diagnostics_join(&run->diagnostics), run->diagnostics.last);
         else if (status != 0)
                 end_named(run, "exec-failed", "exit code %d%s%s", status, diagnostics_join(&run->diagnostics), run->diagnostics.last);
         else if (!run->has_end)
@@ -480,16 +481,17 @@ static int enter_look(struct exec_run *run, enum program_step step, struct gw_er
 static int inspect_enter(void *ctx, struct gw_error *err) {
         struct exec_run *run = ctx;
 
-        return run->api->operation(run->handle) == GW_OPERATION_UPDATE ? enter(run, PROGRAM_INSPECT, err) : enter_look(run, PROGRAM_INSPECT, err);
+        return run->api->operation(run->handle) == GW_OPERATION_UPDATE ? enter(run, PROGRAM_INSPECT, err)
+                                                                       : enter_look(run, PROGRAM_INSPECT, err);
 }
 
 static int diagnose_enter(void *ctx, struct gw_error *err) {
         return enter_look(ctx, PROGRAM_DIAGNOSE, err);
 }
 
-#define STEP(name, step)                                                                                                                             \
-        static int name##_enter(void *ctx, struct gw_error *err) {                                                                                   \
-                return enter(ctx, step, err);                                                                                                        \
+#define STEP(name, step)                                                                                                                   \
+        static int name##_enter(void *ctx, struct gw_error *err) {                                                                         \
+                return enter(ctx, step, err);                                                                                              \
         }
 
 STEP(prepare, PROGRAM_PREPARE)

@@ -28,7 +28,8 @@ static int hand_out(struct json_line *lines, int (*line)(void *ctx, const char *
         return r;
 }
 
-int json_line_feed(struct json_line *lines, const void *data, size_t size, int (*line)(void *ctx, const char *text, size_t size), void *ctx) {
+int json_line_feed(struct json_line *lines, const void *data, size_t size, int (*line)(void *ctx, const char *text, size_t size),
+                   void *ctx) {
         const char *bytes = data;
 
         while (size > 0) {

@@ -23,7 +23,8 @@ void json_line_deinit(struct json_line *lines);
 
 /* `line` gets every whole line without its end, blank ones left out; what it returns < 0 ends the feeding and is the result. -E2BIG: a
  * line is longer than allowed. */
-int json_line_feed(struct json_line *lines, const void *data, size_t size, int (*line)(void *ctx, const char *text, size_t size), void *ctx);
+int json_line_feed(struct json_line *lines, const void *data, size_t size, int (*line)(void *ctx, const char *text, size_t size),
+                   void *ctx);
 
 /* A last line without an end, if there is one. */
 int json_line_flush(struct json_line *lines, int (*line)(void *ctx, const char *text, size_t size), void *ctx);

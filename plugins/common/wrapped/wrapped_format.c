@@ -66,7 +66,8 @@ int wrapped_header_parse(const char *head, size_t size, struct gw_package *ret_p
                 size_t length = end ? (size_t) (end - head) - at : 0;
 
                 if (!end || memchr(head + at, '\0', length) || length >= sizeof line)
-                        return refuse(err, "the text before the image does not end with an empty line within %u bytes, or a line is too long",
+                        return refuse(err,
+                                      "the text before the image does not end with an empty line within %u bytes, or a line is too long",
                                       WRAPPED_HEADER_MAX);
                 memcpy(line, head + at, length);
                 at += length + 1;
@@ -119,7 +120,8 @@ static bool matches(const uint8_t *head, size_t head_size, int fd, uint64_t file
         return head_size >= strlen(WRAPPED_MAGIC) && memcmp(head, WRAPPED_MAGIC, strlen(WRAPPED_MAGIC)) == 0;
 }
 
-static int read_package(int fd, uint64_t file_size, const struct gw_format_options *options, struct gw_package *ret_package, struct gw_error *err) {
+static int read_package(int fd, uint64_t file_size, const struct gw_format_options *options, struct gw_package *ret_package,
+                        struct gw_error *err) {
         struct gw_package package;
         char head[WRAPPED_HEADER_MAX];
         ssize_t head_size = pread(fd, head, sizeof head, 0);
@@ -154,4 +156,5 @@ static void release(struct gw_package *package, int fd) {
         (void) package, (void) fd; /* nothing was opened */
 }
 
-const struct gw_format wrapped_format = { "wrapped", "File of any kind behind lines that name its version and hardware", matches, read_package, release };
+const struct gw_format wrapped_format = { "wrapped", "File of any kind behind lines that name its version and hardware", matches,
+                                          read_package, release };
