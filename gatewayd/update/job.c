@@ -9,7 +9,9 @@
 /*
  *   queued (ready | waits) -> in_progress (a run | waits) -> succeeded, failed, timed_out, rejected, canceled, superseded
  *
- * A job that is ready stands in campaign.ready and is started by schedule.c; one that waits has wakes or a timer.
+ * A job that is ready stands in campaign.ready and is started by schedule.c; one that waits has wakes or a timer, stands in update.asking, or
+ * waits for its device to be free. What is behind its point of no return goes on in a campaign that is paused or over, too, and so does a
+ * canceled job that has to take its device back from a trial (winding_down).
  */
 
 bool job_is_final(const struct job *job) {
@@ -137,7 +139,10 @@ void job_make_ready(struct job *job) {
                 return;
         timer_cancel(TAKE_PTR(job->wake_timer));
         job->wakes = 0;
-        list_append(&job->campaign->ready, &job->ready_link);
+        if (job_must_end(job)) /* the pass looks no further in a campaign that starts nothing else */
+                list_prepend(&job->campaign->ready, &job->ready_link);
+        else
+                list_append(&job->campaign->ready, &job->ready_link);
         schedule(job->campaign->update);
 }
 
@@ -163,12 +168,27 @@ static void remember_after(struct job *job) {
         if (!active || !job->row.step)
                 return;
         str_hex_encode(hex, sizeof hex, active->hash, active->hash_size);
-        (void) set_text(&job->row.hash_after, hex);
-        (void) set_text(&job->row.version_after, active->version);
+        (void) set_text(&job->row.hash_after, hex[0] ? hex : NULL);
+        (void) set_text(&job->row.version_after, active->version[0] ? active->version : NULL);
+}
+
+/* The notes stand in the row as text whenever it is written. */
+static int write_notes(struct job *job) {
+        char *text = NULL;
+        int r = json_length(job->notes) > 0 ? json_write(job->notes, &text, NULL) : 0;
+        if (r < 0)
+                return r;
+        free(job->row.notes);
+        job->row.notes = text;
+        return 0;
+}
+
+int job_write(struct job *job) {
+        int r = write_notes(job);
+        return r < 0 ? r : job_table_update(job->campaign->update->options.store, &job->row);
 }
 
 static int write_finish(struct job *job) {
-        _cleanup_free_ char *notes = NULL;
         struct job_finish finish = { .state = job->row.state,
                                      .reason = job->row.reason,
                                      .result = job->row.result,
@@ -178,8 +198,8 @@ static int write_finish(struct job *job) {
                                      .version_after = job->row.version_after,
                                      .hash_after = job->row.hash_after,
                                      .finished_ms = job->row.finished_ms };
-        if (json_length(job->notes) > 0 && json_write(job->notes, &notes, NULL) >= 0)
-                finish.notes = notes;
+        if (write_notes(job) >= 0)
+                finish.notes = job->row.notes;
         return job_table_finish(job->campaign->update->options.store, job->row.job_id, &finish);
 }
 
@@ -203,14 +223,14 @@ static void tell_fleet(struct job *job) {
 int job_finish(struct job *job, enum job_state state, const struct run_end *end) {
         struct campaign *campaign = job->campaign;
         int r;
+        /* A deadline keeps the last reason: why it never began. */
+        (void) set_text(&job->row.reason, state == JOB_STATE_TIMED_OUT ? job_reason(job) : NULL);
         list_remove(&job->ready_link);
         timer_cancel(TAKE_PTR(job->wake_timer));
         job->wakes = 0;
+        job->stopping = job->winding_down = false;
         job->state = state;
         (void) set_text(&job->row.state, job_state_name(state));
-        /* A deadline keeps the last reason: why it never began. */
-        if (state != JOB_STATE_TIMED_OUT)
-                (void) set_text(&job->row.reason, NULL);
         if (end && end->kind == RUN_END_DONE) {
                 (void) set_text(&job->row.result, result_name(end->result));
                 (void) set_text(&job->row.proof, proof_name(end->proof));
@@ -242,14 +262,28 @@ int job_finish_error(struct job *job, enum job_state state, const struct gw_erro
 
 /* --- again --- */
 
+/* What came out before stays in the report. */
+static void note_result(struct job *job) {
+        const struct job_row *row = &job->row;
+        char text[240];
+        (void) str_format(text, sizeof text, "before the retry: %s%s%s%s%s", row->state, row->error_name ? ": " : "", row->error_name ? row->error_name : "",
+                          row->error_text ? ": " : "", row->error_text ? row->error_text : "");
+        if (json_length(job->notes) >= UPDATE_NOTES_MAX) {
+                json_free(job->notes);
+                job->notes = json_new_array();
+        }
+        job_note(job, text);
+}
+
 int job_requeue(struct job *job) {
         struct job_row *row = &job->row;
         int r = job_table_clear_targets(job->campaign->update->options.store, row->job_id);
         if (r < 0)
                 return r;
+        note_result(job);
         job->state = JOB_STATE_QUEUED;
         (void) set_text(&row->state, job_state_name(JOB_STATE_QUEUED));
-        char **texts[] = { &row->reason, &row->step, &row->result, &row->proof, &row->error_name, &row->error_text, &row->notes, &row->version_after, &row->hash_after };
+        char **texts[] = { &row->reason, &row->step, &row->result, &row->proof, &row->error_name, &row->error_text, &row->version_before, &row->hash_before, &row->version_after, &row->hash_after, &row->wanted };
         for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
                 (void) set_text(texts[i], NULL);
         free(TAKE_PTR(row->blob));
@@ -258,30 +292,74 @@ int job_requeue(struct job *job) {
         row->committed = row->stopped = false;
         row->started_ms = row->finished_ms = row->not_before_ms = 0;
         row->queued_ms = update_wall_ms(job->campaign->update);
-        json_free(job->notes);
-        job->notes = json_new_array();
         job->campaign->n_unfinished++;
-        r = job_table_update(job->campaign->update->options.store, row);
+        r = job_write(job);
         if (r < 0)
                 return r;
         job_make_ready(job);
         return record_state(job, "retried");
 }
 
-int job_stop(struct job *job, enum job_state state, const char *reason) {
+bool job_must_end(const struct job *job) {
+        return !job_is_final(job) && (job->row.committed || job->winding_down);
+}
+
+/* It waits, and the device may run the new image on trial: only the driver can take it back. */
+static bool may_be_on_trial(const struct job *job) {
+        const struct driver_registry *registry = job->campaign->update->options.registry;
+        const struct gw_driver *driver = job->device ? driver_registry_find(registry, job->device->driver) : NULL;
+        return driver && job->device->adopted && job->row.step && !run_step_is_resumable(driver, GW_OPERATION_UPDATE, job->row.step);
+}
+
+static int stop_waiting(struct job *job, enum job_state state) {
+        if (state == JOB_STATE_QUEUED || job->winding_down)
+                return 0;
+        if (job->row.committed)
+                return -EBUSY;
+        if (state == JOB_STATE_SUPERSEDED || !may_be_on_trial(job))
+                return job_finish(job, state, NULL);
+        job->stopping = job->winding_down = true;
+        job->stop_state = state;
+        list_remove(&job->ready_link);
+        job_make_ready(job);
+        return 0;
+}
+
+int job_stop(struct job *job, enum job_state state) {
         int r;
         if (job_is_final(job))
                 return -EALREADY;
-        if (job->run) {
-                r = run_stop(job->run, state == JOB_STATE_QUEUED || state == JOB_STATE_SUPERSEDED ? GW_STOP_PAUSE : GW_STOP_CANCEL);
-                if (r < 0)
-                        return r;
-                job->stopping = true;
-                job->stop_state = state;
-                (void) str_copy(job->stop_reason, sizeof job->stop_reason, reason);
-                return 0;
-        }
-        if (state == JOB_STATE_QUEUED)
-                return 0;
-        return job->row.committed ? -EBUSY : job_finish(job, state, NULL);
+        if (!job->run)
+                return stop_waiting(job, state);
+        r = run_stop(job->run, state == JOB_STATE_QUEUED || state == JOB_STATE_SUPERSEDED ? GW_STOP_PAUSE : GW_STOP_CANCEL);
+        if (r < 0)
+                return r;
+        job->stopping = true;
+        job->stop_state = state;
+        return 0;
+}
+
+/* --- another revision --- */
+
+int job_move(struct job *job, struct campaign *campaign) {
+        struct campaign *old = job->campaign;
+        bool is_ready = list_is_linked(&job->ready_link) && !job->run && !job->wakes && !job->wake_timer;
+        int r = job_table_set_campaign(campaign->update->options.store, job->row.job_id, campaign->row.campaign_id);
+        if (r < 0)
+                return r;
+        list_remove(&job->link);
+        list_remove(&job->ready_link);
+        old->n_jobs--;
+        old->n_unfinished--;
+        old->n_running -= job->run != NULL;
+        job->campaign = campaign;
+        job->row.campaign_id = campaign->row.campaign_id;
+        list_append(&campaign->jobs, &job->link);
+        campaign->n_jobs++;
+        campaign->n_unfinished++;
+        campaign->n_running += job->run != NULL;
+        campaign->started_any = true;
+        if (is_ready)
+                job_make_ready(job);
+        return record_state(job, "job-state");
 }

@@ -32,23 +32,21 @@ static bool is_refusal(const char *name) {
 /* --- during the run --- */
 
 static struct campaign_file *file_of(struct job *job) {
-        for (size_t i = 0; job->row.has_artifact && i < job->campaign->n_files; i++)
-                if (memcmp(job->campaign->files[i].artifact->sha256, job->row.artifact, DIGEST_SIZE) == 0)
-                        return &job->campaign->files[i];
-        return NULL;
+        return job->row.has_artifact ? campaign_find_file(job->campaign, job->row.artifact) : NULL;
 }
 
+/* A device may name a version without a hash (serial recovery), or neither. */
 static int remember_before(struct job *job) {
         const struct gw_image *active = device_active_image(job->device, 0);
         char hex[2 * GW_HASH_MAX + 1];
-        if (!active || job->row.hash_before)
+        if (!active || job->row.hash_before || job->row.version_before)
                 return 0;
         str_hex_encode(hex, sizeof hex, active->hash, active->hash_size);
-        job->row.hash_before = strdup(hex);
-        job->row.version_before = strdup(active->version);
-        if (!job->row.hash_before || !job->row.version_before)
+        if (hex[0] && !(job->row.hash_before = strdup(hex)))
                 return -ENOMEM;
-        return job_table_update(job->campaign->update->options.store, &job->row);
+        if (active->version[0] && !(job->row.version_before = strdup(active->version)))
+                return -ENOMEM;
+        return 0;
 }
 
 static int run_prepared(void *ctx, struct gw_run *run, struct gw_error *err) {
@@ -59,7 +57,14 @@ static int run_prepared(void *ctx, struct gw_run *run, struct gw_error *err) {
         if (job->row.step)
                 return 0;
         r = order_check(job->campaign, job->device, job->order, file_of(job), err);
-        return r < 0 ? r : remember_before(job);
+        if (r < 0)
+                return r;
+        r = remember_before(job);
+        if (r >= 0)
+                r = job_write(job); /* with the file that was chosen: after a crash it must be the same */
+        if (r < 0)
+                gw_error_set(err, "store-failed", "what %s runs now cannot be written down: %s", job->row.device, strerror(-r));
+        return r;
 }
 
 static void journaled(void *ctx, int result) {
@@ -223,7 +228,7 @@ static void try_again(struct job *job, const struct run_end *end) {
         log_warning(&fields, "attempt %" PRId64 " on %s: %s; again in %" PRId64 " ms", job->row.attempt, job->row.device, end->error.text, delay_ms);
         job_note(job, end->error.text);
         job->row.attempt++;
-        (void) job_table_update(update->options.store, &job->row);
+        (void) job_write(job);
         job_wait(job, end->error.name, 0, delay_ms);
 }
 
@@ -266,10 +271,17 @@ static void end_stopped(struct job *job) {
         (void) job_finish(job, job->stop_state, NULL);
 }
 
+static void wait_for(struct job *job, const struct run_end *end) {
+        bool wakes_by_itself = end->delay_ms > 0 || (end->wakes & GW_WAKE_SEEN);
+        job_wait(job, end->error.name, end->wakes, wakes_by_itself ? end->delay_ms : UPDATE_INSPECT_RETRY_MS);
+}
+
 static void act_on_end(struct job *job, const struct run_end *end) {
-        /* Asked to end for good and not past return: whatever else came first, this is the end. */
-        bool ends_for_good = job->stopping && job_state_is_final(job->stop_state) && end->kind != RUN_END_DONE && end->kind != RUN_END_FAIL;
-        if (ends_for_good) {
+        const struct driver_registry *registry = job->campaign->update->options.registry;
+        bool is_verdict = end->kind == RUN_END_DONE ||
+                          (end->kind == RUN_END_FAIL && driver_registry_error_class(registry, end->error.name) != GW_ERROR_WAIT);
+        /* Asked to end for good: unless the device had its last word first, this is the end. */
+        if (job->stopping && job_state_is_final(job->stop_state) && !is_verdict) {
                 end_stopped(job);
                 return;
         }
@@ -278,7 +290,7 @@ static void act_on_end(struct job *job, const struct run_end *end) {
                 (void) job_finish(job, JOB_STATE_SUCCEEDED, end);
                 break;
         case RUN_END_WAIT:
-                job_wait(job, end->error.name, end->wakes, end->delay_ms);
+                wait_for(job, end);
                 break;
         case RUN_END_AGAIN:
                 end_again(job, end);
@@ -363,6 +375,6 @@ int job_run_start(struct job *job, struct gw_error *err) {
         job->campaign->n_running++;
         update->n_running++;
         free(TAKE_PTR(job->row.reason));
-        job->stopping = false;
+        job->stopping = job->winding_down;
         return 0;
 }
