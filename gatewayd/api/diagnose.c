@@ -156,12 +156,14 @@ static void check_plugin(void *ctx, const struct plugin_info *info) {
 
 static void check_driver(void *ctx, const struct gw_driver *driver) {
         struct diagnosis *diagnosis = ctx;
+        const struct gw_error *error;
         if (driver_registry_is_started(diagnosis->options->registry, driver->name)) {
                 finding(diagnosis, "drivers", FINDING_OK, "driver %s is running", driver->name);
                 return;
         }
-        finding(diagnosis, "drivers", FINDING_ERROR, "driver %s could not start", driver->name);
-        remedy(diagnosis, "`journalctl -u gatewayd` from its last start says why.");
+        error = driver_registry_start_error(diagnosis->options->registry, driver->name);
+        finding(diagnosis, "drivers", FINDING_ERROR, "driver %s could not start%s%s", driver->name, error ? ": " : "", error ? error->text : "");
+        remedy(diagnosis, "`journalctl -u gatewayd` from its last start says more.");
 }
 
 static void check_plugins(struct diagnosis *diagnosis) {

@@ -14,11 +14,8 @@ void method_campaign_start(struct call *call) {
 }
 
 void method_campaign_pause(struct call *call) {
-        const char *reason = call_text(call, "reason");
-        if (reason)
-                log_notice(&(struct log_fields){ .campaign = call_text(call, "id") }, "%s pauses the campaign: %s", call->principal,
-                           reason);
-        call_started(call, update_campaign_pause(call->api->options.update, &call->actor, call_text(call, "id"), call_reply, call));
+        call_started(call, update_campaign_pause(call->api->options.update, &call->actor, call_text(call, "id"), call_text(call, "reason"), call_reply,
+                                                 call));
 }
 
 void method_campaign_resume(struct call *call) {
@@ -119,37 +116,58 @@ static int64_t revision_of(const struct call *call) {
         return revision;
 }
 
-static int fill_jobs(const struct call *call, const struct json *jobs, struct page *page, bool *found) {
-        const struct json *states = json_child(call->params, "state"), *devices = json_child(call->params, "devices");
-        const char *after = call_text(call, "after");
-        *found = !after;
+/* The jobs of one page, chosen before they are described: a campaign may have thousands. */
+struct jobs_page {
+        const struct json *states, *devices;
+        const char *after; /* met; NULL: from the first */
+        bool found;
+        int64_t left;
+};
+
+static bool page_wants_job(void *ctx, const char *device, enum job_state state) {
+        struct jobs_page *page = ctx;
+        if (!page->found) {
+                page->found = strcmp(device, page->after) == 0;
+                return false;
+        }
+        if ((page->states && !texts_contain(page->states, job_state_name(state))) || (page->devices && !texts_contain(page->devices, device)))
+                return false;
+        return page->left-- > 0;
+}
+
+static int fill_jobs(const struct json *jobs, struct page *page) {
         JSON_FOREACH_ITEM(i, job, jobs) {
-                const char *device = json_member_text(job, "device");
                 int r;
-                if (!*found) {
-                        *found = str_equal(device, after);
-                        continue;
-                }
-                if ((states && !texts_contain(states, json_member_text(job, "state"))) || (devices && !texts_contain(devices, device)))
-                        continue;
                 if (!page_wants(page))
                         return 0;
-                r = page_add(page, json_ref(job), device);
+                r = page_add(page, json_ref(job), json_member_text(job, "device"));
                 if (r < 0)
                         return r;
         }
         return 0;
 }
 
+static struct jobs_page jobs_page_of(const struct call *call) {
+        struct jobs_page page = { .states = json_child(call->params, "state"),
+                                  .devices = json_child(call->params, "devices"),
+                                  .after = call_text(call, "after"),
+                                  .left = COMMAND_PAGE_DEFAULT };
+        (void) json_member_int(call->params, "limit", 1, COMMAND_PAGE_MAX, &page.left);
+        page.left++; /* one more tells that there is a next page */
+        page.found = !page.after;
+        return page;
+}
+
 void method_campaign_get(struct call *call) {
         _cleanup_json_ struct json *result = json_new_object(), *whole = NULL;
+        struct jobs_page jobs = jobs_page_of(call);
+        struct update_jobs_wanted wanted = { .wanted = page_wants_job, .ctx = &jobs };
         struct gw_error err = { 0 };
         struct page page;
-        bool steps = false, found = true;
         int r = result ? 0 : -ENOMEM;
-        (void) json_member_bool(call->params, "steps", &steps);
+        (void) json_member_bool(call->params, "steps", &wanted.steps);
         if (r >= 0)
-                r = update_campaign_get(call->api->options.update, call_text(call, "id"), revision_of(call), steps, &whole, &err);
+                r = update_campaign_get(call->api->options.update, call_text(call, "id"), revision_of(call), &wanted, &whole, &err);
         if (r >= 0)
                 r = json_set(result, "campaign", json_ref(json_child(whole, "campaign")));
         if (r >= 0)
@@ -157,12 +175,12 @@ void method_campaign_get(struct call *call) {
         if (r >= 0)
                 r = page_begin(&page, call->params, result, "jobs");
         if (r >= 0)
-                r = fill_jobs(call, json_child(whole, "jobs"), &page, &found);
+                r = fill_jobs(json_child(whole, "jobs"), &page);
         if (r >= 0)
                 r = page_finish(&page, result);
         if (r < 0)
                 call_fail_errno(call, r, &err);
-        else if (!found)
+        else if (!jobs.found)
                 call_fail_param(call, "params.after", "no job of this device in the campaign");
         else
                 call_answer(call, TAKE_PTR(result));

@@ -8,7 +8,6 @@
 #include "store/campaign_table.h"
 #include "store/job_table.h"
 
-#define DEVICE_JOBS_LOOKED_AT 32 /* newest ones, to find the one that runs */
 
 /* --- list --- */
 
@@ -74,39 +73,14 @@ void method_device_list(struct call *call) {
 
 /* --- get --- */
 
-struct current_job {
-        int64_t campaign_id;
-        bool found, running;
-};
-
-/* Newest first: the one that runs, else the newest. */
-static int look_at_job(void *ctx, struct job_row *row) {
-        struct current_job *current = ctx;
-        bool running = str_equal(row->state, "in_progress");
-        if (current->found && (current->running || !running))
-                return 0;
-        *current = (struct current_job){ .campaign_id = row->campaign_id, .found = true, .running = running };
-        return 0;
-}
-
 static int add_job(const struct api *api, const char *device, struct json *result) {
-        _cleanup_campaign_row_ struct campaign_row campaign = { 0 };
-        _cleanup_json_ struct json *whole = NULL;
-        struct current_job current = { 0 };
-        int r = job_table_each_of_device(api->options.store, device, DEVICE_JOBS_LOOKED_AT, look_at_job, &current);
-        if (r < 0 || !current.found)
-                return r;
-        r = campaign_table_fetch(api->options.store, current.campaign_id, &campaign);
-        if (r >= 0)
-                r = update_campaign_get(api->options.update, campaign.id, campaign.revision, false, &whole, NULL);
+        char campaign[STR_ID_MAX + 1];
+        struct json *job = NULL;
+        int r = update_device_job(api->options.update, device, &job, campaign);
         if (r < 0)
                 return r == -ENOENT ? 0 : r;
-        JSON_FOREACH_ITEM(i, job, json_child(whole, "jobs"))
-        if (str_equal(json_member_text(job, "device"), device)) {
-                json_set(result, "job", json_ref(job));
-                json_set_string(result, "campaign", campaign.id);
-        }
-        return 0;
+        json_set_string(result, "campaign", campaign);
+        return json_set(result, "job", job);
 }
 
 /* {device: ...}; the answer to device.set, too. */

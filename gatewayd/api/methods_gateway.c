@@ -30,6 +30,7 @@ static void describe_plugin(void *ctx, const struct plugin_info *info) {
 static void describe_driver(void *ctx, const struct gw_driver *driver) {
         const struct description *description = ctx;
         const struct api_options *options = description->options;
+        const struct gw_error *error = driver_registry_start_error(options->registry, driver->name);
         struct json *json = json_append_new_object(description->list);
         json_set_string(json, "name", driver->name);
         json_set_string(json, "plugin", options->plugins ? plugins_of_driver(options->plugins, driver->name) : NULL);
@@ -37,6 +38,11 @@ static void describe_driver(void *ctx, const struct gw_driver *driver) {
         json_set_bool(json, "auto_adopt", settings_auto_adopt(options->settings, driver->name, driver->auto_adopt));
         json_set_bool(json, "can_scan", driver->scan != NULL);
         json_set_bool(json, "started", driver_registry_is_started(options->registry, driver->name));
+        if (error) {
+                struct json *row = json_set_new_object(json, "error");
+                json_set_string(row, "name", error->name);
+                json_set_string(row, "text", error->text);
+        }
 }
 
 static void describe_parts(const struct api_options *options, struct json *result) {

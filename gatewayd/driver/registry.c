@@ -14,6 +14,7 @@ struct entry {
         const struct gw_host *host;
         void *instance;
         bool started;
+        struct gw_error error; /* why it is not */
 };
 
 struct driver_registry {
@@ -146,6 +147,11 @@ bool driver_registry_is_started(const struct driver_registry *registry, const ch
         return entry && entry->started;
 }
 
+const struct gw_error *driver_registry_start_error(const struct driver_registry *registry, const char *name) {
+        const struct entry *entry = find_entry(registry, name);
+        return entry && gw_error_is_set(&entry->error) ? &entry->error : NULL;
+}
+
 const struct gw_host *driver_registry_host(const struct driver_registry *registry, const char *name) {
         const struct entry *entry = find_entry(registry, name);
         return entry ? entry->host : NULL;
@@ -160,11 +166,12 @@ void driver_registry_start(struct driver_registry *registry, void (*failed)(void
                            void *ctx) {
         for (size_t i = 0; i < registry->n_entries; i++) {
                 struct entry *entry = &registry->entries[i];
-                struct gw_error err = { 0 };
-                int r = entry->driver->start ? entry->driver->start(entry->host, &entry->instance, &err) : 0;
+                int r = entry->driver->start ? entry->driver->start(entry->host, &entry->instance, &entry->error) : 0;
                 entry->started = r >= 0;
+                if (r < 0 && !gw_error_is_set(&entry->error))
+                        gw_error_set(&entry->error, "plugin-start-failed", "driver %s: %s", entry->driver->name, strerror(-r));
                 if (r < 0)
-                        failed(ctx, entry->driver, &err);
+                        failed(ctx, entry->driver, &entry->error);
         }
 }
 

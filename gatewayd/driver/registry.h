@@ -27,6 +27,8 @@ const struct gw_driver *driver_registry_find(const struct driver_registry *regis
 /* The started instance; NULL when the driver is not started or failed to. */
 void *driver_registry_instance(const struct driver_registry *registry, const char *name);
 bool driver_registry_is_started(const struct driver_registry *registry, const char *name);
+/* Why a driver is not started; NULL when it is, or was not tried. */
+const struct gw_error *driver_registry_start_error(const struct driver_registry *registry, const char *name);
 const struct gw_host *driver_registry_host(const struct driver_registry *registry, const char *name);
 void driver_registry_each(const struct driver_registry *registry, void (*found)(void *ctx, const struct gw_driver *driver), void *ctx);
 

@@ -139,6 +139,8 @@ void fleet_settle_adoption(struct fleet *fleet, struct gw_device *device) {
         fleet->n_adopted += adopted ? 1 : (size_t) -1;
         list_remove(&device->order);
         list_append(adopted ? &fleet->adopted : &fleet->discovered, &device->order);
+        if (adopted)
+                fleet_tell(fleet, device, FLEET_EVENT_ADOPTED);
 }
 
 /* --- life --- */

@@ -132,6 +132,7 @@ int fleet_result(struct fleet *fleet, struct gw_device *device, const struct fle
 enum fleet_event {
         FLEET_EVENT_SEEN,    /* heard or answered; after the facts were merged. Comes with CHANGED before it where something changed */
         FLEET_EVENT_CHANGED, /* adoption, labels, model, version, images, address: a selector may judge otherwise now */
+        FLEET_EVENT_ADOPTED, /* was not before; its other facts may still change in this turn */
         FLEET_EVENT_GONE,
         FLEET_EVENT_FORGOTTEN, /* last chance to look at it */
 };

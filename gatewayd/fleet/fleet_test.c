@@ -23,7 +23,7 @@ static int64_t last_seen_of_row(struct fixture *fixture, const char *id) {
         return device_table_fetch(fixture->store, id, &row) < 0 ? -1 : row.last_seen_ms;
 }
 
-/* What listeners heard, as letters: S seen, C changed, G gone, F forgotten. */
+/* What listeners heard, as letters: S seen, C changed, A adopted, G gone, F forgotten. */
 struct log {
         char letters[64];
         struct fleet *fleet;
@@ -35,7 +35,7 @@ static void on_event(void *ctx, struct gw_device *device, enum fleet_event event
         size_t n = strlen(log->letters);
 
         if (n < sizeof(log->letters) - 1)
-                log->letters[n] = "SCGF"[event];
+                log->letters[n] = "SCAGF"[event];
         if (log->forgets && event == FLEET_EVENT_CHANGED)
                 assert_int_equal(fleet_forget(log->fleet, device->id, NULL), -EBUSY);
 }
@@ -293,7 +293,7 @@ static void test_adopt_and_set(void **state) {
         fixture_fleet(fixture, "");
         assert_int_equal(fleet_listen(fixture->fleet, on_event, &log), 0);
         assert_int_equal(fleet_adopt(fixture->fleet, "smp-udp:a", &first, &device, &err), 0);
-        assert_log(&log, "C");
+        assert_log(&log, "AC");
         assert_true(device->adopted);
         assert_int_equal(device->last_seen_ms, 0);
         assert_int_equal(fleet_adopt(fixture->fleet, "smp-udp:a", &first, NULL, NULL), 0);
@@ -479,7 +479,7 @@ static void test_reload(void **state) {
         fixture->settings = fixture_parse_settings("[device hall]\ndriver = smp-udp\n");
         assert_int_equal(fleet_reload(fixture->fleet, fixture->settings, &err), 0);
         settings_free(before);
-        assert_log(&log, "CC");
+        assert_log(&log, "CAC");
         assert_false(device->configured || device->adopted);
         assert_int_equal(device_attribute_number(device, "baud"), 115200);
         assert_true(fleet_find(fixture->fleet, "smp-udp:hall")->adopted);

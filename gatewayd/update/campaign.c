@@ -37,7 +37,6 @@ int campaign_new(struct update *update, struct campaign_row *row, struct campaig
 }
 
 static void free_file(struct campaign_file *file) {
-        timer_cancel(TAKE_PTR(file->retry_timer));
         artifact_fetch_cancel(file->fetch);
         package_put(&file->user);
         if (file->pinned)
@@ -156,6 +155,13 @@ void campaign_begin_files(struct campaign *campaign) {
                         begin_file(&campaign->files[i]);
 }
 
+struct campaign_file *campaign_find_file(struct campaign *campaign, const uint8_t digest[DIGEST_SIZE]) {
+        for (size_t i = 0; i < campaign->n_files; i++)
+                if (memcmp(campaign->files[i].artifact->sha256, digest, DIGEST_SIZE) == 0)
+                        return &campaign->files[i];
+        return NULL;
+}
+
 /* --- devices --- */
 
 struct job *campaign_find_job(struct campaign *campaign, const struct gw_device *device) {
@@ -208,8 +214,6 @@ int campaign_set_state(struct campaign *campaign, enum campaign_state state, con
         campaign->row.reason = reason_copy;
         campaign->row.finished_ms = finished_ms;
         campaign->state = state;
-        if (finished_ms)
-                timer_cancel(TAKE_PTR(campaign->deadline_timer));
         log_info(&fields, "campaign %s is %s%s%s", campaign->row.id, campaign_state_name(state), reason ? ": " : "", reason ? reason : "");
         body = json_new_object();
         json_set_string(body, "state", campaign_state_name(state));
@@ -233,10 +237,10 @@ void campaign_check_complete(struct campaign *campaign) {
         schedule(campaign->update);
 }
 
-void campaign_stop_jobs(struct campaign *campaign, enum job_state state, const char *reason, struct json *ret_busy) {
+void campaign_stop_jobs(struct campaign *campaign, enum job_state state, struct json *ret_busy) {
         struct job *job, *spare;
         LIST_FOREACH_SAFE(job, spare, &campaign->jobs, link) {
-                if (job_is_final(job) || job_stop(job, state, reason) != -EBUSY || !ret_busy)
+                if (job_is_final(job) || job_stop(job, state) != -EBUSY || !ret_busy)
                         continue;
                 struct json *row = json_append_new_object(ret_busy);
                 json_set_string(row, "device", job->row.device);
@@ -262,11 +266,10 @@ static void give_up(struct job *job) {
 
 static void deadline_passed(struct campaign *campaign) {
         struct job *job, *spare;
-        bool started = campaign->started_any;
-        if (!started)
+        if (!campaign->started_any && !campaign_state_is_final(campaign->state))
                 (void) campaign_set_state(campaign, CAMPAIGN_STATE_EXPIRED, "deadline");
         LIST_FOREACH_SAFE(job, spare, &campaign->jobs, link)
-                if (!job_is_final(job) && job_stop(job, JOB_STATE_TIMED_OUT, "deadline") == -EBUSY)
+                if (!job_is_final(job) && job_stop(job, JOB_STATE_TIMED_OUT) == -EBUSY)
                         give_up(job);
         if (!campaign_state_is_final(campaign->state) && campaign->n_jobs == 0)
                 (void) campaign_set_state(campaign, CAMPAIGN_STATE_EXPIRED, "deadline");
@@ -277,7 +280,8 @@ static void deadline_look(void *ctx) {
         campaign->deadline_timer = NULL;
         if (update_is_credible(campaign->update) && update_wall_ms(campaign->update) >= campaign->row.deadline_ms)
                 deadline_passed(campaign);
-        if (!campaign_state_is_final(campaign->state))
+        /* In a campaign that is over the deadline still holds for what goes on behind its point of no return. */
+        if (!campaign_state_is_final(campaign->state) || campaign->n_unfinished > 0)
                 campaign_arm_deadline(campaign);
 }
 

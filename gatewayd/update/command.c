@@ -9,18 +9,16 @@
 
 static int find(struct update *update, const char *id, struct campaign **ret_campaign, struct gw_error *err) {
         bool loaded;
-        struct campaign *campaign = update_find_campaign(update, id);
-        int r;
-        if (campaign) {
+        struct campaign *campaign;
+        int r = campaign_look(update, id, -1, &campaign, &loaded, err);
+        if (r < 0)
+                return r;
+        if (!loaded) {
                 *ret_campaign = campaign;
                 return 0;
         }
-        r = campaign_look(update, id, -1, &campaign, &loaded, err);
-        if (r < 0)
-                return r;
         gw_error_set(err, "campaign-finished", "campaign %s is %s", id, campaign_state_name(campaign->state));
-        if (loaded)
-                campaign_free(campaign);
+        campaign_free(campaign);
         return -EPERM;
 }
 
@@ -49,7 +47,8 @@ static void devices_are_free(struct campaign *campaign) {
                         schedule_device_done(job->device);
 }
 
-int update_campaign_pause(struct update *update, const struct update_actor *actor, const char *id, update_reply reply, void *ctx) {
+int update_campaign_pause(struct update *update, const struct update_actor *actor, const char *id, const char *why, update_reply reply, void *ctx) {
+        char reason[160];
         struct campaign *campaign;
         struct gw_error err = { 0 };
         if (find(update, id, &campaign, &err) < 0)
@@ -58,9 +57,10 @@ int update_campaign_pause(struct update *update, const struct update_actor *acto
                 return answer(update, campaign, json_new_object(), reply, ctx);
         if (campaign_state_is_final(campaign->state))
                 return refuse_state(update, campaign, "paused", reply, ctx);
-        (void) campaign_set_state(campaign, CAMPAIGN_STATE_PAUSED, "person");
-        (void) record_command(update, actor, "campaign.pause", campaign, "paused");
-        campaign_stop_jobs(campaign, JOB_STATE_QUEUED, "paused", NULL);
+        (void) str_format(reason, sizeof reason, "person%s%s", why ? ": " : "", why ? why : "");
+        (void) campaign_set_state(campaign, CAMPAIGN_STATE_PAUSED, reason);
+        (void) record_command(update, actor, "campaign.pause", campaign, reason);
+        campaign_stop_jobs(campaign, JOB_STATE_QUEUED, NULL);
         devices_are_free(campaign);
         return answer(update, campaign, json_new_object(), reply, ctx);
 }
@@ -107,7 +107,7 @@ int update_campaign_cancel(struct update *update, const struct update_actor *act
                 (void) campaign_set_state(campaign, CAMPAIGN_STATE_CANCELED, "person");
                 (void) record_command(update, actor, "campaign.cancel", campaign, "canceled");
         }
-        campaign_stop_jobs(campaign, JOB_STATE_CANCELED, "canceled", busy);
+        campaign_stop_jobs(campaign, JOB_STATE_CANCELED, busy);
         (void) list_stopped(campaign, result);
         schedule(update);
         return answer(update, campaign, result, reply, ctx);
@@ -128,16 +128,32 @@ static bool wants_retry(const struct update_retry *retry, const struct job *job)
 /* A finished campaign is taken back into memory for its jobs to run again. */
 static int revive(struct update *update, const char *id, struct campaign **ret_campaign, struct gw_error *err) {
         struct campaign_row row = { 0 };
-        int r;
-        *ret_campaign = update_find_campaign(update, id);
-        if (*ret_campaign)
-                return 0;
-        r = campaign_table_find(update->options.store, id, -1, &row);
+        int r = campaign_table_find(update->options.store, id, -1, &row);
         if (r < 0) {
                 gw_error_set(err, "campaign-unknown", "no campaign %s is known", id);
                 return r;
         }
-        return campaign_load(update, &row, false, ret_campaign);
+        *ret_campaign = update_find_loaded(update, row.campaign_id);
+        if (*ret_campaign) {
+                campaign_row_clear(&row);
+                return 0;
+        }
+        r = campaign_load(update, &row, false, ret_campaign);
+        if (r < 0)
+                gw_error_set(err, "store-corrupt", "campaign %s cannot be read from the store: %s", id, strerror(-r));
+        return r;
+}
+
+/* What made a file fail may be repaired by now; whoever asks for another try means the file, too. */
+static void forget_failures(struct campaign *campaign) {
+        for (size_t i = 0; i < campaign->n_files; i++) {
+                struct campaign_file *file = &campaign->files[i];
+                if (!gw_error_is_set(&file->error))
+                        continue;
+                package_put(&file->user);
+                file->error = (struct gw_error){ 0 };
+        }
+        campaign_begin_files(campaign);
 }
 
 static int requeue_all(struct campaign *campaign, const struct update_retry *retry, struct json *retried) {
@@ -181,10 +197,11 @@ int update_campaign_retry(struct update *update, const struct update_actor *acto
         result = json_new_object();
         retried = result ? json_set_new_array(result, "retried") : NULL;
         r = retried ? requeue_all(campaign, retry, retried) : -ENOMEM;
-        if (r >= 0 && json_length(retried) > 0 && campaign_state_is_final(campaign->state)) {
-                r = campaign_set_state(campaign, CAMPAIGN_STATE_IN_PROGRESS, "retry");
+        if (r >= 0 && json_length(retried) > 0) {
+                if (campaign_state_is_final(campaign->state))
+                        r = campaign_set_state(campaign, CAMPAIGN_STATE_IN_PROGRESS, "retry");
                 campaign_arm_deadline(campaign);
-                campaign_begin_files(campaign);
+                forget_failures(campaign);
         }
         if (r < 0) {
                 json_free(result);

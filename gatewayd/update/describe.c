@@ -32,23 +32,41 @@ static void set_error(const struct update *update, struct json *json, const char
 
 /* --- campaign --- */
 
+struct tally {
+        int64_t states[JOB_STATE_COUNT_], results[GW_RESULT_REPORTED + 1], total;
+};
+
+static void count(struct tally *tally, enum job_state state, const char *result, int64_t n_jobs) {
+        enum gw_result parsed;
+        tally->states[state] += n_jobs;
+        tally->total += n_jobs;
+        if (result && result_parse(result, &parsed) >= 0)
+                tally->results[parsed] += n_jobs;
+}
+
+static int count_rows(void *ctx, const char *state, const char *result, int64_t n_jobs) {
+        enum job_state parsed;
+        if (job_state_parse(state, &parsed) >= 0)
+                count(ctx, parsed, result, n_jobs);
+        return 0;
+}
+
+/* Of the jobs in memory, else of their rows. */
 static void add_counts(const struct campaign *campaign, struct json *json) {
-        size_t counts[JOB_STATE_COUNT_] = { 0 }, results[GW_RESULT_REPORTED + 1] = { 0 };
+        struct tally tally = { 0 };
         struct json *list = json_set_new_object(json, "counts");
         const struct job *job;
-        enum gw_result result;
-        LIST_FOREACH(job, &campaign->jobs, link) {
-                counts[job->state]++;
-                if (job->row.result && result_parse(job->row.result, &result) >= 0)
-                        results[result]++;
-        }
-        json_set_int(list, "total", (int64_t) campaign->n_jobs);
+        if (campaign->n_jobs == 0 && campaign->row.campaign_id)
+                (void) job_table_count(campaign->update->options.store, campaign->row.campaign_id, count_rows, &tally);
+        LIST_FOREACH(job, &campaign->jobs, link)
+                count(&tally, job->state, job->row.result, 1);
+        json_set_int(list, "total", tally.total);
         for (int i = 0; i < JOB_STATE_COUNT_; i++)
-                json_set_int(list, job_state_name((enum job_state) i), (int64_t) counts[i]);
+                json_set_int(list, job_state_name((enum job_state) i), tally.states[i]);
         list = json_set_new_object(json, "results");
         for (int i = 0; i < GW_RESULT_REPORTED; i++)
-                if (results[i] > 0)
-                        json_set_int(list, result_name((enum gw_result) i), (int64_t) results[i]);
+                if (tally.results[i] > 0)
+                        json_set_int(list, result_name((enum gw_result) i), tally.results[i]);
 }
 
 int campaign_describe(const struct campaign *campaign, struct json **ret_json) {
@@ -87,12 +105,11 @@ static void add_progress(const struct job *job, struct json *json) {
         }
 }
 
-/* What a person is told a job waits for. */
-static const char *reason_of(const struct job *job) {
+const char *job_reason(const struct job *job) {
         const struct campaign *campaign = job->campaign;
         if (job_is_final(job) || job->run)
                 return job_is_final(job) ? job->row.reason : NULL;
-        if (campaign->state == CAMPAIGN_STATE_PAUSED)
+        if (campaign->state == CAMPAIGN_STATE_PAUSED && !job_must_end(job))
                 return "paused";
         if (job->row.reason)
                 return job->row.reason;
@@ -157,7 +174,7 @@ static int add_history(struct job *job, bool with_steps, struct json *json) {
 int job_describe(struct job *job, bool with_steps, struct json **ret_json) {
         const struct job_row *row = &job->row;
         _cleanup_json_ struct json *json = json_new_object();
-        const char *reason = reason_of(job);
+        const char *reason = job_reason(job);
         int r;
         if (!json)
                 return -ENOMEM;
@@ -221,19 +238,26 @@ struct row_ids {
         struct update *update;
 };
 
+/* What lives in memory is newer than its row; what is finished is not loaded with its jobs for a line of a list. */
 static int describe_row(void *ctx, struct campaign_row *row) {
         struct row_ids *rows = ctx;
-        struct campaign *campaign = NULL;
+        struct campaign *campaign, *loaded = NULL;
+        struct campaign_row taken = *row;
         struct json *json = NULL;
-        bool loaded = false;
-        int r = campaign_look(rows->update, row->id, row->revision, &campaign, &loaded, NULL);
-        if (r < 0)
-                return r == -ENOENT ? 0 : r;
-        r = campaign_describe(campaign, &json);
+        int r = 0;
+        LIST_FOREACH(campaign, &rows->update->campaigns, link)
+                if (campaign->row.campaign_id == row->campaign_id)
+                        break;
+        if (&campaign->link == &rows->update->campaigns) {
+                memset(row, 0, sizeof *row);
+                r = campaign_look_at_row(rows->update, &taken, &loaded);
+                campaign = loaded;
+        }
+        if (r >= 0)
+                r = campaign_describe(campaign, &json);
         if (r >= 0)
                 r = json_append(rows->list, json);
-        if (loaded)
-                campaign_free(campaign);
+        campaign_free(loaded);
         return r;
 }
 
@@ -246,7 +270,11 @@ int update_campaign_list(struct update *update, bool only_unfinished, struct jso
         return r;
 }
 
-static int describe_whole(struct campaign *campaign, bool with_steps, struct json *json) {
+static bool is_wanted(const struct update_jobs_wanted *wanted, const struct job *job) {
+        return !wanted || !wanted->wanted || wanted->wanted(wanted->ctx, job->row.device, job->state);
+}
+
+static int describe_whole(struct campaign *campaign, const struct update_jobs_wanted *wanted, struct json *json) {
         struct json *summary = NULL, *document = NULL, *jobs;
         struct job *job;
         int r = campaign_describe(campaign, &summary);
@@ -261,7 +289,9 @@ static int describe_whole(struct campaign *campaign, bool with_steps, struct jso
                 return r < 0 ? r : -ENOMEM;
         LIST_FOREACH(job, &campaign->jobs, link) {
                 struct json *row = NULL;
-                r = job_describe(job, with_steps, &row);
+                if (!is_wanted(wanted, job))
+                        continue;
+                r = job_describe(job, wanted && wanted->steps, &row);
                 if (r >= 0)
                         r = json_append(jobs, row);
                 if (r < 0)
@@ -270,19 +300,61 @@ static int describe_whole(struct campaign *campaign, bool with_steps, struct jso
         return 0;
 }
 
-int update_campaign_get(struct update *update, const char *id, int64_t revision, bool with_steps, struct json **ret_json, struct gw_error *err) {
+int update_campaign_get(struct update *update, const char *id, int64_t revision, const struct update_jobs_wanted *wanted, struct json **ret_json,
+                        struct gw_error *err) {
         _cleanup_json_ struct json *json = json_new_object();
         struct campaign *campaign;
         bool loaded;
         int r = campaign_look(update, id, revision, &campaign, &loaded, err);
         if (r < 0)
                 return r;
-        r = json ? describe_whole(campaign, with_steps, json) : -ENOMEM;
+        r = json ? describe_whole(campaign, wanted, json) : -ENOMEM;
         if (loaded)
                 campaign_free(campaign);
         if (r >= 0)
                 *ret_json = TAKE_PTR(json);
         return r;
+}
+
+/* --- one device --- */
+
+static int take_newest(void *ctx, struct job_row *row) {
+        struct job_row *newest = ctx;
+        *newest = *row;
+        memset(row, 0, sizeof *row);
+        return 0;
+}
+
+static int describe_row_of_job(struct update *update, struct job_row *row, struct json **ret_job, char *ret_campaign) {
+        struct campaign *campaign;
+        struct job *job;
+        int r = campaign_look_at_job(update, row, &campaign, &job);
+        if (r < 0)
+                return r;
+        (void) str_copy(ret_campaign, STR_ID_MAX + 1, campaign->row.id);
+        r = job_describe(job, false, ret_job);
+        campaign_free(campaign);
+        return r;
+}
+
+int update_device_job(struct update *update, const char *device_id, struct json **ret_job, char *ret_campaign) {
+        struct gw_device *device = fleet_find(update->options.fleet, device_id);
+        struct device_work *work = device ? device->work : NULL;
+        struct job *job, *live = work ? work->running : NULL;
+        _cleanup_job_row_ struct job_row row = { 0 };
+        int r;
+        if (!live && work)
+                LIST_FOREACH(job, &work->jobs, device_link)
+                        if (!live || !job_is_final(job))
+                                live = job;
+        if (live) {
+                (void) str_copy(ret_campaign, STR_ID_MAX + 1, live->campaign->row.id);
+                return job_describe(live, false, ret_job);
+        }
+        r = job_table_each_of_device(update->options.store, device_id, 1, take_newest, &row);
+        if (r < 0 || !row.job_id)
+                return r < 0 ? r : -ENOENT;
+        return describe_row_of_job(update, &row, ret_job, ret_campaign);
 }
 
 /* --- the report --- */
@@ -346,7 +418,7 @@ int campaign_describe_report(struct campaign *campaign, struct json **ret_json) 
         json_set_new_array(not_seen, "devices");
         json_set_bool(not_seen, "cut", false);
         LIST_FOREACH(job, &campaign->jobs, link) {
-                const char *reason = reason_of(job);
+                const char *reason = job_reason(job);
                 if (job->row.error_name)
                         count_device(failure_of(update, failures, job->row.error_name), json_new_string(job->row.device));
                 if (reason && strcmp(reason, "not-seen") == 0)

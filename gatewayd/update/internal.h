@@ -31,7 +31,6 @@
 #define UPDATE_NOTES_MAX 24          /* notes kept of one job */
 #define UPDATE_PROGRESS_MS 250       /* between two progress reports of one job */
 #define UPDATE_INSPECT_RETRY_MS 30000 /* a device whose model or images are not known is asked again this often */
-#define UPDATE_PACKAGE_RETRY_MS 60000
 
 struct offer;
 struct package;
@@ -52,7 +51,6 @@ struct campaign_file {
         const struct campaign_artifact *artifact;
         struct package_user user; /* user.package: ready when package_is_ready() */
         struct artifact_fetch *fetch;
-        struct timer *retry_timer;
         struct gw_error error;   /* terminal */
         char waiting[48];        /* reason, "" none */
         bool pinned;
@@ -93,7 +91,7 @@ struct job {
         uint32_t wakes;         /* enum gw_wake while it waits */
         bool stopping;
         enum job_state stop_state; /* what it becomes when its run has stopped; QUEUED: goes on later */
-        char stop_reason[48];
+        bool winding_down;         /* canceled while it waited behind its last resumable step: one more run takes the device back */
 
         struct json *notes;
         uint64_t progress_done, progress_total; /* bytes of the running step */
@@ -110,7 +108,6 @@ struct device_work {
         struct job *running;
         struct visit *visit;
         int64_t inspected_ms; /* monotonic, last automatic inspection; 0 never */
-        struct timer *inspect_timer;
         struct update *update;
         struct gw_device *device;
 };
@@ -144,7 +141,9 @@ struct update {
 
 int64_t update_wall_ms(const struct update *update);
 bool update_is_credible(const struct update *update);
+/* In memory: the highest revision; one row. NULL. */
 struct campaign *update_find_campaign(struct update *update, const char *id);
+struct campaign *update_find_loaded(struct update *update, int64_t campaign_id);
 /* After a run or visit ended while the whole stops. */
 void update_check_stopped(struct update *update);
 
@@ -193,6 +192,11 @@ int campaign_load(struct update *update, struct campaign_row *row, bool visiting
 /* In memory, else loaded to look at (*ret_loaded: campaign_free() it). campaign-unknown. */
 int campaign_look(struct update *update, const char *id, int64_t revision, struct campaign **ret_campaign, bool *ret_loaded, struct gw_error *err);
 
+/* Only to look at, without its jobs. Takes row over; campaign_free() it. */
+int campaign_look_at_row(struct update *update, struct campaign_row *row, struct campaign **ret_campaign);
+/* Only to look at, with this one job. Takes row over; campaign_free() frees both. */
+int campaign_look_at_job(struct update *update, struct job_row *row, struct campaign **ret_campaign, struct job **ret_job);
+
 /* --- campaign.c --- */
 /* Is the file what the document says of it? */
 bool campaign_file_is_as_stated(const struct campaign_file *file, struct gw_error *err);
@@ -211,7 +215,8 @@ void campaign_check_complete(struct campaign *campaign);
 void campaign_arm_deadline(struct campaign *campaign);
 struct job *campaign_find_job(struct campaign *campaign, const struct gw_device *device);
 /* Stops every job as far as it goes: pause (QUEUED), cancel, supersede, deadline. ret_busy gets those that could not be stopped. */
-void campaign_stop_jobs(struct campaign *campaign, enum job_state state, const char *reason, struct json *ret_busy);
+void campaign_stop_jobs(struct campaign *campaign, enum job_state state, struct json *ret_busy);
+struct campaign_file *campaign_find_file(struct campaign *campaign, const uint8_t digest[DIGEST_SIZE]); /* NULL */
 
 /* --- job.c --- */
 int job_new(struct campaign *campaign, struct gw_device *device, struct job_row *row, struct job **ret_job);
@@ -224,8 +229,14 @@ int job_finish(struct job *job, enum job_state state, const struct run_end *end)
 int job_finish_error(struct job *job, enum job_state state, const struct gw_error *err);
 int job_requeue(struct job *job);
 void job_note(struct job *job, const char *text);
-/* Final at once when no run has it, else as soon as its run stopped. -EBUSY behind the point of no return. */
-int job_stop(struct job *job, enum job_state state, const char *reason);
+/* The whole row, its notes included. */
+int job_write(struct job *job);
+/* Final at once when no run has it and the device cannot be on trial, else as soon as its run stopped. -EBUSY behind the point of no return. */
+int job_stop(struct job *job, enum job_state state);
+/* Goes on whatever the state of its campaign is: behind the point of no return, or on its way back from a trial. */
+bool job_must_end(const struct job *job);
+/* Goes on in another revision of its campaign, with its run and all that it has. */
+int job_move(struct job *job, struct campaign *campaign);
 bool job_is_final(const struct job *job);
 
 /* --- job_run.c --- */
@@ -248,6 +259,8 @@ int visit_start(struct update *update, struct gw_device *device, enum gw_operati
 void visits_stop(struct update *update);
 
 /* --- describe.c --- */
+/* What a person is told a job waits for; NULL nothing. */
+const char *job_reason(const struct job *job);
 int campaign_describe(const struct campaign *campaign, struct json **ret_json);
 int campaign_describe_report(struct campaign *campaign, struct json **ret_json);
 /* With steps and targets as the store has them. */

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/str.h"
+#include "fleet/selector.h"
 #include "update/offer.h"
 
 /*
@@ -33,14 +34,30 @@ static void refuse(struct offer *offer, const struct gw_error *err) {
 
 /* --- accepting --- */
 
-static void supersede(struct update *update, struct campaign *campaign, int64_t revision) {
+/* Begun, with a file that the new revision has, too, and for the same end. What was not begun loses nothing by beginning anew. */
+static bool goes_on(const struct job *job, struct campaign *next) {
+        const struct campaign_file *file = job->row.has_artifact ? campaign_find_file(next, job->row.artifact) : NULL;
+        if (job->state != JOB_STATE_IN_PROGRESS || !job->device || job->winding_down || (job->stopping && job_state_is_final(job->stop_state)))
+                return false;
+        /* The parts that a run works with belong to the file as it was read: it must be held by the new revision, too. */
+        if (!file || gw_error_is_set(&file->error) || !package_is_ready(file->user.package))
+                return false;
+        return next->document->policy.mode == job->campaign->document->policy.mode &&
+               fleet_select(&next->document->devices, job->device, NULL) != FLEET_SELECTED_NO;
+}
+
+static void supersede(struct campaign *campaign, struct campaign *next) {
         char reason[64];
-        (void) str_format(reason, sizeof reason, "revision %" PRId64, revision);
+        struct job *job, *spare;
+        (void) str_format(reason, sizeof reason, "revision %" PRId64, next->row.revision);
         if (campaign_state_is_final(campaign->state))
                 return;
+        LIST_FOREACH_SAFE(job, spare, &campaign->jobs, link)
+                if (goes_on(job, next))
+                        (void) job_move(job, next);
         (void) campaign_set_state(campaign, CAMPAIGN_STATE_SUPERSEDED, reason);
-        campaign_stop_jobs(campaign, JOB_STATE_SUPERSEDED, reason, NULL);
-        schedule(update);
+        campaign_stop_jobs(campaign, JOB_STATE_SUPERSEDED, NULL);
+        schedule(campaign->update);
 }
 
 static void adopt_files(struct campaign *campaign) {
@@ -62,29 +79,63 @@ static int answer_accepted(struct offer *offer, const struct campaign *campaign,
         return reply_after_sync(offer->update, result, offer->reply, offer->ctx);
 }
 
+/* The same (id, revision) twice is the same order; a lower revision or other bytes are not. 1: known, answered. */
+static int compare_known(struct offer *offer, struct gw_error *err) {
+        struct campaign *known;
+        struct campaign_row *row = &offer->campaign->row;
+        bool loaded;
+        int r = campaign_look(offer->update, row->id, -1, &known, &loaded, NULL);
+        if (r == -ENOENT || (r >= 0 && known->row.revision < row->revision)) {
+                if (r >= 0 && loaded)
+                        campaign_free(known);
+                return 0;
+        }
+        if (r < 0)
+                return r;
+        if (known->row.revision > row->revision) {
+                gw_error_set(err, "revision-lower", "revision %" PRId64 " of %s is known already", known->row.revision, row->id);
+                r = -EPERM;
+        } else if (memcmp(known->row.digest, row->digest, DIGEST_SIZE) != 0) {
+                gw_error_set(err, "campaign-conflict", "another document was accepted as %s revision %" PRId64, row->id, row->revision);
+                r = -EEXIST;
+        } else {
+                r = answer_accepted(offer, known, true) < 0 ? -ENOMEM : 1;
+        }
+        if (loaded)
+                campaign_free(known);
+        return r;
+}
+
 static int accept_offer(struct offer *offer) {
         struct update *update = offer->update;
         struct campaign *campaign = offer->campaign, *old;
         struct update_actor actor = { .door = offer->door, .principal = offer->principal };
         int r;
         old = update_find_campaign(update, campaign->row.id);
-        if (old)
-                supersede(update, old, campaign->row.revision);
         r = campaign_table_insert(update->options.store, &campaign->row);
         if (r < 0)
                 return r;
         list_append(&update->campaigns, &campaign->link);
         offer->campaign = NULL;
+        campaign->offer = NULL;
         campaign->visiting = false;
         r = campaign_set_state(campaign, CAMPAIGN_STATE_IN_PROGRESS, NULL);
         if (r >= 0)
                 r = record_command(update, &actor, "campaign.start", campaign, "accepted");
+        adopt_files(campaign);
+        if (old)
+                supersede(old, campaign);
         if (r >= 0)
                 r = campaign_take_devices(campaign);
         campaign_arm_deadline(campaign);
-        adopt_files(campaign);
         schedule(update);
         return r < 0 ? r : answer_accepted(offer, campaign, false);
+}
+
+/* The same order may have come a second time, and another revision of it, while the files were read. */
+static int accept_new(struct offer *offer, struct gw_error *err) {
+        int r = compare_known(offer, err);
+        return r == 0 ? accept_offer(offer) : r;
 }
 
 /* Naming one device is a person's statement about its hardware; an order for several needs a file or a document that names it. */
@@ -117,9 +168,10 @@ static void files_are_read(struct offer *offer) {
                 refuse(offer, &err);
                 return;
         }
-        r = offer->planning ? offer_plan(offer) : accept_offer(offer);
+        r = offer->planning ? offer_plan(offer) : accept_new(offer, &err);
         if (r < 0) {
-                gw_error_set(&err, "internal-error", "the order could not be taken: %s", strerror(-r));
+                if (!gw_error_is_set(&err))
+                        gw_error_set(&err, "internal-error", "the order could not be taken: %s", strerror(-r));
                 refuse(offer, &err);
                 return;
         }
@@ -189,33 +241,6 @@ static int fill_row(struct offer *offer, struct campaign_document *document, con
         digest_sha256(text, strlen(text), row->digest);
         row->accepted_ms = update_wall_ms(update);
         return campaign_deadline(document, row->accepted_ms, update->options.settings->policy.deadline_ms, &row->deadline_ms, err);
-}
-
-/* The same (id, revision) twice is the same order; a lower revision or other bytes are not. 1: known, answered. */
-static int compare_known(struct offer *offer, struct gw_error *err) {
-        struct campaign *known;
-        struct campaign_row *row = &offer->campaign->row;
-        bool loaded;
-        int r = campaign_look(offer->update, row->id, -1, &known, &loaded, NULL);
-        if (r == -ENOENT || (r >= 0 && known->row.revision < row->revision)) {
-                if (r >= 0 && loaded)
-                        campaign_free(known);
-                return 0;
-        }
-        if (r < 0)
-                return r;
-        if (known->row.revision > row->revision) {
-                gw_error_set(err, "revision-lower", "revision %" PRId64 " of %s is known already", known->row.revision, row->id);
-                r = -EPERM;
-        } else if (memcmp(known->row.digest, row->digest, DIGEST_SIZE) != 0) {
-                gw_error_set(err, "campaign-conflict", "another document was accepted as %s revision %" PRId64, row->id, row->revision);
-                r = -EEXIST;
-        } else {
-                r = answer_accepted(offer, known, true) < 0 ? -ENOMEM : 1;
-        }
-        if (loaded)
-                campaign_free(known);
-        return r;
 }
 
 static int check_outbox(struct offer *offer, struct gw_error *err) {

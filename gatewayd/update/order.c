@@ -14,7 +14,7 @@ static bool package_names_model(const struct gw_package *content, const char *mo
         return false;
 }
 
-enum fit { FIT_YES, FIT_NO, FIT_NAMES_NO_HARDWARE, FIT_NOT_READ_YET };
+enum fit { FIT_YES, FIT_NO, FIT_NAMES_NO_HARDWARE, FIT_NOT_READ_YET, FIT_CANNOT_BE_READ };
 
 /* The document's word counts; where it says nothing, the file's own. */
 static enum fit file_fits(const struct campaign_file *file, const char *model) {
@@ -22,7 +22,7 @@ static enum fit file_fits(const struct campaign_file *file, const char *model) {
         if (file->artifact->compatible.n_items > 0)
                 return model && str_list_contains(&file->artifact->compatible, model) ? FIT_YES : FIT_NO;
         if (gw_error_is_set(&file->error))
-                return FIT_NAMES_NO_HARDWARE;
+                return FIT_CANNOT_BE_READ;
         if (!package_is_ready(file->user.package))
                 return FIT_NOT_READ_YET;
         content = package_content(file->user.package);
@@ -47,6 +47,7 @@ static int not_chosen(const char *model, const struct gw_error *model_error, boo
 
 int order_choose(const struct campaign *campaign, const struct gw_device *device, struct campaign_file **ret_file, struct gw_error *err) {
         struct gw_error model_error = { 0 };
+        const struct campaign_file *unreadable = NULL;
         const char *model;
         bool unread = false;
         if (campaign->document->rollback) {
@@ -58,11 +59,19 @@ int order_choose(const struct campaign *campaign, const struct gw_device *device
                 struct campaign_file *file = &campaign->files[i];
                 enum fit fit = file_fits(file, model);
                 unread |= fit == FIT_NOT_READ_YET;
+                if (fit == FIT_CANNOT_BE_READ)
+                        unreadable = file;
                 /* A file that names no hardware goes to the one device that a person named, and to no other. */
                 if (fit == FIT_YES || (fit == FIT_NAMES_NO_HARDWARE && campaign_names_one_device(campaign->document))) {
                         *ret_file = file;
                         return 0;
                 }
+        }
+        /* It may have been this one: its error is the reason, not the hardware. */
+        if (unreadable && !unread) {
+                if (err)
+                        *err = unreadable->error;
+                return -EIO;
         }
         return not_chosen(model, &model_error, unread, err);
 }

@@ -26,7 +26,7 @@ struct package {
         uint8_t sha256[DIGEST_SIZE];
         int fd;
         uint64_t size;
-        bool reading, ready, counted;
+        bool reading, ready, counted, pinned;
         struct gw_error error;
         const struct gw_format *format; /* that read it */
         struct gw_package content;
@@ -53,7 +53,8 @@ static void package_free(struct package *package) {
         free(package->keys);
         free(package->scratch_directory);
         list_remove(&package->link);
-        artifact_unpin(package->update->options.artifacts, package->sha256);
+        if (package->pinned)
+                artifact_unpin(package->update->options.artifacts, package->sha256);
         free(package);
 }
 
@@ -218,6 +219,7 @@ int package_get(struct update *update, const uint8_t sha256[DIGEST_SIZE], struct
         list_init(&package->link);
         list_append(&update->packages, &package->link);
         r = artifact_pin(update->options.artifacts, sha256);
+        package->pinned = r >= 0;
         if (r >= 0)
                 r = package_open(package);
         if (r < 0) {

@@ -5,7 +5,7 @@
 #include "fleet/selector.h"
 #include "update/offer.h"
 
-#define PLAN_ENTRIES_MAX 200
+#define PLAN_ENTRIES_MAX 1000 /* COMMAND_PAGE_MAX */
 
 /* The dry run: what an order means for every device, from what is known of it. Touches nothing. */
 struct planner {

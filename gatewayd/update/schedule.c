@@ -70,20 +70,19 @@ void schedule_device(struct update *update, struct gw_device *device, enum fleet
         case FLEET_EVENT_SEEN:
                 device_heard(device);
                 break;
-        case FLEET_EVENT_GONE:
+        case FLEET_EVENT_ADOPTED:
+                (void) record_event(update, "device-adopted", NULL, device->id, NULL);
+                break;
         case FLEET_EVENT_FORGOTTEN:
+                if (device->adopted)
+                        (void) record_event(update, "device-forgotten", NULL, device->id, NULL);
+                break;
+        case FLEET_EVENT_GONE:
                 break;
         }
 }
 
 /* --- starting one job --- */
-
-static struct campaign_file *file_of_digest(struct campaign *campaign, const uint8_t digest[DIGEST_SIZE]) {
-        for (size_t i = 0; i < campaign->n_files; i++)
-                if (memcmp(campaign->files[i].artifact->sha256, digest, DIGEST_SIZE) == 0)
-                        return &campaign->files[i];
-        return NULL;
-}
 
 static bool may_ask(const struct job *job, size_t n_visiting) {
         return n_visiting < MAX((size_t) INSPECTIONS_MAX, (size_t) job->campaign->document->policy.concurrency);
@@ -121,6 +120,9 @@ static bool device_is_free(struct job *job) {
         struct job *first;
         if (work->running || work->visit)
                 return false;
+        LIST_FOREACH(first, &work->jobs, device_link)
+                if (job_must_end(first))
+                        return first == job;
         /* In order of acceptance; a campaign that is paused does not hold up the next one. */
         LIST_FOREACH(first, &work->jobs, device_link)
                 if (!job_is_final(first) && first->campaign->state == CAMPAIGN_STATE_IN_PROGRESS)
@@ -131,8 +133,14 @@ static bool device_is_free(struct job *job) {
 static int choose(struct job *job, struct campaign_file **ret_file, struct gw_error *err) {
         struct campaign_file *file = NULL;
         int r;
-        if (job->row.has_artifact) {
-                *ret_file = file_of_digest(job->campaign, job->row.artifact);
+        /* Once begun it keeps its file; before, what is known of the device may still change. */
+        if (job->row.has_artifact && job->row.step) {
+                file = campaign_find_file(job->campaign, job->row.artifact);
+                if (!file) {
+                        gw_error_set(err, "internal-error", "the file that this job began with is not one of its campaign");
+                        return -EIO;
+                }
+                *ret_file = file;
                 return 0;
         }
         r = order_choose(job->campaign, job->device, &file, err);
@@ -160,15 +168,25 @@ static int prepare_order(struct job *job, struct gw_error *err) {
         return r < 0 ? r : job_table_update(job->campaign->update->options.store, &job->row);
 }
 
+/* A refusal is a verdict before anything was sent; behind the first step the device may hold half of it, and the job failed. */
+static void end_unstarted(struct job *job, const struct gw_error *err) {
+        if (job->winding_down)
+                (void) job_finish(job, job->stop_state, NULL);
+        else
+                (void) job_finish_error(job, job->row.step ? JOB_STATE_FAILED : JOB_STATE_REJECTED, err);
+}
+
 static void not_startable(struct job *job, int r, const struct gw_error *err) {
-        if (r == -EAGAIN && strcmp(err->name, "model-conflict") != 0)
+        if (job->winding_down)
+                end_unstarted(job, err);
+        else if (r == -EAGAIN && strcmp(err->name, "model-conflict") != 0)
                 ask_device(job, err->name);
         else if (r == -EAGAIN)
                 job_wait(job, err->name, GW_WAKE_SEEN, 0);
         else if (r == -EIO)
                 (void) job_finish_error(job, JOB_STATE_FAILED, err);
         else
-                (void) job_finish_error(job, JOB_STATE_REJECTED, err);
+                end_unstarted(job, err);
 }
 
 static void start_job(struct job *job) {
@@ -181,7 +199,7 @@ static void start_job(struct job *job) {
         }
         if (!job->device->adopted) {
                 gw_error_set(&err, "not-adopted", "%s is not adopted any more", job->row.device);
-                (void) job_finish_error(job, JOB_STATE_REJECTED, &err);
+                end_unstarted(job, &err);
                 return;
         }
         if (!device_is_free(job)) {
@@ -193,6 +211,8 @@ static void start_job(struct job *job) {
                 r = job_run_start(job, &err) < 0 ? -EIO : 0;
         if (r < 0)
                 not_startable(job, r, &err);
+        else if (job->winding_down)
+                (void) run_stop(job->run, GW_STOP_CANCEL);
 }
 
 /* --- the pass --- */
@@ -206,14 +226,15 @@ static bool files_are_decided(const struct campaign *campaign) {
 }
 
 static void schedule_campaign(struct update *update, struct campaign *campaign) {
-        struct list *node;
-        if (campaign->state != CAMPAIGN_STATE_IN_PROGRESS || !files_are_decided(campaign))
+        struct job *job;
+        if (!files_are_decided(campaign))
                 return;
         while (campaign->n_running < campaign->document->policy.concurrency && update->n_running < (size_t) update->options.settings->limits.jobs) {
-                node = list_pop(&campaign->ready);
-                if (!node)
+                job = LIST_FIRST(&campaign->ready, struct job, ready_link);
+                if (!job || (campaign->state != CAMPAIGN_STATE_IN_PROGRESS && !job_must_end(job)))
                         return;
-                start_job(LIST_ENTRY(node, struct job, ready_link));
+                list_remove(&job->ready_link);
+                start_job(job);
         }
 }
 

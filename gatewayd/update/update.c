@@ -23,6 +23,14 @@ struct campaign *update_find_campaign(struct update *update, const char *id) {
         return found;
 }
 
+struct campaign *update_find_loaded(struct update *update, int64_t campaign_id) {
+        struct campaign *campaign;
+        LIST_FOREACH(campaign, &update->campaigns, link)
+                if (campaign->row.campaign_id == campaign_id)
+                        return campaign;
+        return NULL;
+}
+
 /* --- answers --- */
 
 struct pending_reply {
@@ -130,18 +138,25 @@ static int parse_row(const struct campaign_row *row, struct campaign_document **
         return campaign_document_parse(row->document, strlen(row->document), NULL, ret_document, NULL);
 }
 
-int campaign_load(struct update *update, struct campaign_row *row, bool visiting, struct campaign **ret_campaign) {
+/* Without its jobs. Takes row over. */
+static int load_bare(struct update *update, struct campaign_row *row, struct campaign **ret_campaign) {
         struct campaign_document *document = NULL;
-        struct campaign *campaign;
-        int64_t campaign_id = row->campaign_id;
         int r = parse_row(row, &document);
         if (r >= 0)
-                r = campaign_new(update, row, document, &campaign);
+                r = campaign_new(update, row, document, ret_campaign);
         if (r < 0) {
                 campaign_document_free(document);
                 campaign_row_clear(row);
-                return r;
         }
+        return r;
+}
+
+int campaign_load(struct update *update, struct campaign_row *row, bool visiting, struct campaign **ret_campaign) {
+        struct campaign *campaign;
+        int64_t campaign_id = row->campaign_id;
+        int r = load_bare(update, row, &campaign);
+        if (r < 0)
+                return r;
         campaign->visiting = visiting;
         if (!visiting)
                 list_append(&update->campaigns, &campaign->link);
@@ -155,15 +170,16 @@ int campaign_load(struct update *update, struct campaign_row *row, bool visiting
 }
 
 int campaign_look(struct update *update, const char *id, int64_t revision, struct campaign **ret_campaign, bool *ret_loaded, struct gw_error *err) {
-        struct campaign *campaign = update_find_campaign(update, id);
         struct campaign_row row = { 0 };
-        int r;
-        if (campaign && (revision < 0 || campaign->row.revision == revision)) {
+        /* The store is asked first: a lower revision may still be in memory for its last job when the highest is over. */
+        int r = campaign_table_find(update->options.store, id, revision, &row);
+        struct campaign *campaign = r >= 0 ? update_find_loaded(update, row.campaign_id) : NULL;
+        if (campaign) {
+                campaign_row_clear(&row);
                 *ret_campaign = campaign;
                 *ret_loaded = false;
                 return 0;
         }
-        r = campaign_table_find(update->options.store, id, revision, &row);
         if (r >= 0)
                 r = campaign_load(update, &row, true, ret_campaign);
         if (r < 0) {
@@ -172,6 +188,26 @@ int campaign_look(struct update *update, const char *id, int64_t revision, struc
         }
         *ret_loaded = true;
         return 0;
+}
+
+int campaign_look_at_row(struct update *update, struct campaign_row *row, struct campaign **ret_campaign) {
+        int r = load_bare(update, row, ret_campaign);
+        if (r >= 0)
+                (*ret_campaign)->visiting = true;
+        return r;
+}
+
+int campaign_look_at_job(struct update *update, struct job_row *row, struct campaign **ret_campaign, struct job **ret_job) {
+        struct campaign_row campaign_row = { 0 };
+        int r = campaign_table_fetch(update->options.store, row->campaign_id, &campaign_row);
+        if (r >= 0)
+                r = campaign_look_at_row(update, &campaign_row, ret_campaign);
+        if (r < 0)
+                return r;
+        r = job_new(*ret_campaign, fleet_find(update->options.fleet, row->device), row, ret_job);
+        if (r < 0)
+                campaign_free(*ret_campaign);
+        return r;
 }
 
 struct row_list {
@@ -229,10 +265,7 @@ static int load_orphans(struct update *update) {
         int r = job_table_each_unfinished(update->options.store, take_orphan, &list);
         for (size_t i = 0; i < list.n_rows && r >= 0; i++) {
                 struct campaign_row row = { 0 };
-                bool known = false;
-                LIST_FOREACH(campaign, &update->campaigns, link)
-                        known |= campaign->row.campaign_id == list.rows[i].campaign_id;
-                if (known)
+                if (update_find_loaded(update, list.rows[i].campaign_id))
                         continue;
                 r = campaign_table_fetch(update->options.store, list.rows[i].campaign_id, &row);
                 if (r >= 0)
@@ -278,19 +311,35 @@ int update_new(const struct update_options *options, struct update **ret_update,
         return 0;
 }
 
+/* What becomes of the unfinished jobs of a campaign in this state; QUEUED: they go on. */
+static enum job_state left_behind(enum campaign_state state) {
+        switch (state) {
+        case CAMPAIGN_STATE_CANCELED:
+                return JOB_STATE_CANCELED;
+        case CAMPAIGN_STATE_SUPERSEDED:
+                return JOB_STATE_SUPERSEDED;
+        case CAMPAIGN_STATE_COMPLETED:
+        case CAMPAIGN_STATE_EXPIRED:
+                return JOB_STATE_TIMED_OUT;
+        case CAMPAIGN_STATE_SCHEDULED:
+        case CAMPAIGN_STATE_IN_PROGRESS:
+        case CAMPAIGN_STATE_PAUSED:
+        case CAMPAIGN_STATE_COUNT_:
+                break;
+        }
+        return JOB_STATE_QUEUED;
+}
+
 /* After a restart: what ran goes on, what a final campaign left behind ends. */
 static void begin_campaign(struct campaign *campaign) {
+        enum job_state state = left_behind(campaign->state);
         struct job *job, *spare;
         campaign_arm_deadline(campaign);
         campaign_begin_files(campaign);
         LIST_FOREACH_SAFE(job, spare, &campaign->jobs, link) {
                 if (job_is_final(job))
                         continue;
-                if (campaign->state == CAMPAIGN_STATE_CANCELED && !job->row.committed)
-                        (void) job_finish(job, JOB_STATE_CANCELED, NULL);
-                else if (campaign->state == CAMPAIGN_STATE_SUPERSEDED && !job->row.committed)
-                        (void) job_finish(job, JOB_STATE_SUPERSEDED, NULL);
-                else
+                if (state == JOB_STATE_QUEUED || job_stop(job, state) == -EBUSY)
                         job_make_ready(job);
         }
         if (!campaign_state_is_final(campaign->state))
@@ -390,11 +439,16 @@ struct inspection {
 
 static void inspected(void *ctx, struct package *package) {
         struct inspection *inspection = ctx;
+        struct gw_error err = { 0 };
         struct json *json = NULL;
         if (package_error(package))
-                (void) reply_error(inspection->update, package_error(package), NULL, inspection->reply, inspection->ctx);
-        else if (package_describe(package, &json) >= 0)
+                err = *package_error(package);
+        else if (package_describe(package, &json) < 0)
+                gw_error_set(&err, "out-of-memory", "no memory to describe the file");
+        if (json)
                 (void) reply_after_sync(inspection->update, json, inspection->reply, inspection->ctx);
+        else
+                (void) reply_error(inspection->update, &err, NULL, inspection->reply, inspection->ctx);
         package_put(&inspection->user);
         free(inspection);
 }

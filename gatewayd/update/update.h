@@ -22,6 +22,7 @@
 #include "base/json_errors.h"
 #include "base/time.h"
 #include "config/settings.h"
+#include "document/names.h"
 #include "driver/registry.h"
 #include "fleet/fleet.h"
 #include "loop/loop.h"
@@ -62,7 +63,8 @@ typedef void (*update_reply)(void *ctx, struct json *result, const struct gw_err
 /* Idempotent on (id, revision). */
 int update_campaign_start(struct update *update, const struct update_actor *actor, const struct json *document, update_reply reply, void *ctx);
 int update_campaign_plan(struct update *update, const struct json *document, update_reply reply, void *ctx);
-int update_campaign_pause(struct update *update, const struct update_actor *actor, const char *id, update_reply reply, void *ctx);
+/* `why` in the person's words, NULL none. */
+int update_campaign_pause(struct update *update, const struct update_actor *actor, const char *id, const char *why, update_reply reply, void *ctx);
 int update_campaign_resume(struct update *update, const struct update_actor *actor, const char *id, update_reply reply, void *ctx);
 /* The result says which jobs could not be stopped any more, and why. */
 int update_campaign_cancel(struct update *update, const struct update_actor *actor, const char *id, update_reply reply, void *ctx);
@@ -77,8 +79,17 @@ int update_campaign_retry(struct update *update, const struct update_actor *acto
 
 /* Reads, at once. *ret_json is the caller's. campaign-unknown. */
 int update_campaign_list(struct update *update, bool only_unfinished, struct json **ret_json);
+/* Which jobs of a campaign are described, asked in their order. */
+struct update_jobs_wanted {
+        bool (*wanted)(void *ctx, const char *device, enum job_state state); /* NULL: all */
+        void *ctx;
+        bool steps; /* with the history of steps */
+};
 /* {campaign, document, jobs}. */
-int update_campaign_get(struct update *update, const char *id, int64_t revision, bool with_steps, struct json **ret_json, struct gw_error *err);
+int update_campaign_get(struct update *update, const char *id, int64_t revision, const struct update_jobs_wanted *wanted, struct json **ret_json,
+                        struct gw_error *err);
+/* The running or newest job of a device, and the id of its campaign (STR_ID_MAX + 1 bytes). -ENOENT: it never had one. */
+int update_device_job(struct update *update, const char *device, struct json **ret_job, char *ret_campaign);
 int update_campaign_report(struct update *update, const char *id, int64_t revision, struct json **ret_json, struct gw_error *err);
 
 /* Reads what one device runs (GW_OPERATION_INSPECT), or diagnoses it. Result: {device, notes, result | error}. device-unknown,

@@ -457,7 +457,7 @@ static struct json *job_of(const char *campaign, const char *device) {
         struct gw_error err;
         json_free(fixture.result);
         fixture.result = NULL;
-        assert_int_equal(update_campaign_get(fixture.update, campaign, -1, true, &whole, &err), 0);
+        assert_int_equal(update_campaign_get(fixture.update, campaign, -1, &(struct update_jobs_wanted){ .steps = true }, &whole, &err), 0);
         fixture.result = whole;
         JSON_FOREACH_ITEM(i, job, json_child(whole, "jobs"))
                 if (str_equal(json_member_text(job, "device"), device))
@@ -571,7 +571,7 @@ static void test_pause_and_resume(void **state) {
         fixture.toys[0].hold = "upload";
         start("c", 1, "{\"ids\":[\"toy:d0\"]}", NULL);
         run_until_held(0);
-        assert_int_equal(update_campaign_pause(fixture.update, &actor, "c", on_reply, NULL), 0);
+        assert_int_equal(update_campaign_pause(fixture.update, &actor, "c", NULL, on_reply, NULL), 0);
         wait_for(&fixture.replied);
         while (fixture.held[0])
                 assert_true(loop_run_once(fixture.loop));

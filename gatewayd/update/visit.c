@@ -120,15 +120,19 @@ static int start_run(struct visit *visit, enum gw_operation_kind kind, struct gw
 static int begin(struct update *update, struct gw_device *device, struct visit **ret_visit, struct gw_error *err) {
         struct device_work *work = device_work(update, device);
         struct visit *visit;
-        if (!work)
-                return -ENOMEM;
+        if (!work || update->stopping) {
+                gw_error_set(err, work ? "shutting-down" : "out-of-memory", "%s cannot be read now", device->id);
+                return work ? -ESHUTDOWN : -ENOMEM;
+        }
         if (work->running || work->visit) {
                 gw_error_set(err, "busy", "%s is being %s now", device->id, work->running ? "updated" : "read");
                 return -EBUSY;
         }
         visit = calloc(1, sizeof *visit);
-        if (!visit)
+        if (!visit) {
+                gw_error_set(err, "out-of-memory", "%s cannot be read now", device->id);
                 return -ENOMEM;
+        }
         visit->update = update;
         visit->device = device;
         visit->findings = json_new_array();

@@ -79,7 +79,7 @@ GW_PRINTF(3, 4) static inline void gw_error_set(struct gw_error *err, const char
 GW_PRINTF(2, 3) static inline void gw_error_prefix(struct gw_error *err, const char *format, ...) {
         char words[160], old[sizeof err->text];
         va_list arguments;
-        size_t used;
+        size_t used, kept;
         if (!err)
                 return;
         va_start(arguments, format);
@@ -88,8 +88,9 @@ GW_PRINTF(2, 3) static inline void gw_error_prefix(struct gw_error *err, const c
         memcpy(old, err->text, sizeof old);
         snprintf(err->text, sizeof err->text, "%s: ", words);
         used = strlen(err->text);
-        strncpy(err->text + used, old, sizeof err->text - 1 - used);
-        err->text[sizeof err->text - 1] = '\0';
+        kept = strnlen(old, sizeof err->text - 1 - used);
+        memcpy(err->text + used, old, kept);
+        err->text[used + kept] = '\0';
 }
 
 static inline bool gw_error_is_set(const struct gw_error *err) {
