@@ -42,7 +42,8 @@ static void use_curl(void) {
 
 static void use_sqlite(void) {
         sqlite3 *db;
-        if (sqlite3_open(":memory:", &db) != SQLITE_OK || sqlite3_exec(db, "CREATE TABLE t (a); SELECT * FROM t", NULL, NULL, NULL) != SQLITE_OK)
+        if (sqlite3_open(":memory:", &db) != SQLITE_OK ||
+            sqlite3_exec(db, "CREATE TABLE t (a); SELECT * FROM t", NULL, NULL, NULL) != SQLITE_OK)
                 exit(1);
 }
 

@@ -90,10 +90,10 @@ class Daemon(harness.Gateway):
             document["policy"] = policy
         self.call("campaign.start", {"document": document})
 
-    def watch(self, campaign="bench"):
+    def watch(self, campaign="bench", progress=False):
         """A client that hears the events of this campaign, for await_end()."""
         client = self.client()
-        client.call("events.subscribe", {"campaign": campaign})
+        client.call("events.subscribe", {"campaign": campaign, "progress": progress})
         return client
 
     def await_end(self, client, campaign="bench"):
