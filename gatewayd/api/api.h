@@ -38,7 +38,7 @@ struct api_options {
         void *ctx;
 };
 
-/* Opens the control socket (mode 0660, control_group). Errors: those of local_server_new(). */
+/* Opens the control socket (mode 0666, control_group: everybody may read, its members command). Errors: those of local_server_new(). */
 int api_new(const struct api_options *options, struct api **ret_api, struct gw_error *err);
 /* No new commands; what is queued to clients gets a last chance until api_free(). */
 void api_stop(struct api *api);

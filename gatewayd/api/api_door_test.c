@@ -242,16 +242,28 @@ static void test_who_may_only_read(void **state) {
         caller_gone(&fake.caller);
 }
 
+struct peer {
+        uid_t uid;
+        gid_t gid;
+        int n_connections; /* the last one asks */
+        const char *line;
+};
+
 /* What a process of this user and group is answered, read without a loop. */
-static void child_asks(uid_t uid, gid_t gid, const char *line, int out) {
+static void child_asks(const struct peer *peer, int out) {
         struct sockaddr_un address = { .sun_family = AF_UNIX };
         char answer[4096];
         ssize_t size;
-        int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+        int fd = -1;
         strcpy(address.sun_path, fixture.settings->gateway.control_socket);
-        if (setgroups(0, NULL) < 0 || setgid(gid) < 0 || setuid(uid) < 0 || connect(fd, (struct sockaddr *) &address, sizeof address) < 0)
-                _exit(2);
-        if (write(fd, line, strlen(line)) < 0)
+        if (setgroups(0, NULL) < 0 || setgid(peer->gid) < 0 || setuid(peer->uid) < 0)
+                _exit(1);
+        for (int i = 0; i < peer->n_connections; i++) {
+                fd = socket(AF_UNIX, SOCK_STREAM, 0);
+                if (connect(fd, (struct sockaddr *) &address, sizeof address) < 0)
+                        _exit(2);
+        }
+        if (write(fd, peer->line, strlen(peer->line)) < 0)
                 _exit(3);
         size = read(fd, answer, sizeof answer);
         _exit(size > 0 && write(out, answer, (size_t) size) == size ? 0 : 4);
@@ -265,27 +277,51 @@ static void child_signal(void *ctx, int signum) {
         child_ended = true;
 }
 
-static bool is_allowed_for(uid_t uid, gid_t gid) {
-        static const char line[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"device.adopt\",\"params\":{\"id\":\"toy:x\"}}\n";
+static void answer_for(const struct peer *peer, char answer[static 4096]) {
         struct loop_signal *watch;
-        char answer[4096] = "";
         int pipe_fds[2], status;
+        ssize_t size;
         pid_t pid;
         child_ended = false;
         assert_int_equal(pipe(pipe_fds), 0);
         assert_int_equal(loop_signal(fixture.loop, SIGCHLD, child_signal, NULL, &watch), 0);
         pid = fork();
         if (pid == 0)
-                child_asks(uid, gid, line, pipe_fds[1]);
+                child_asks(peer, pipe_fds[1]);
         LOOP_UNTIL(fixture.loop, child_ended);
         loop_signal_remove(watch);
         assert_int_equal(waitpid(pid, &status, 0), pid);
         assert_int_equal(status, 0);
-        assert_true(read(pipe_fds[0], answer, sizeof answer - 1) > 0);
+        size = read(pipe_fds[0], answer, 4095);
+        assert_true(size > 0);
+        answer[size] = '\0';
         close(pipe_fds[0]);
         close(pipe_fds[1]);
+}
+
+static bool is_allowed_for(uid_t uid, gid_t gid) {
+        struct peer peer = { .uid = uid,
+                             .gid = gid,
+                             .n_connections = 1,
+                             .line = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"device.adopt\",\"params\":{\"id\":\"toy:x\"}}\n" };
+        char answer[4096];
+        answer_for(&peer, answer);
         assert_true(strstr(answer, "\"result\"") || strstr(answer, "\"permission-denied\""));
         return strstr(answer, "\"result\"");
+}
+
+/* Whoever may only read cannot take every place. */
+static void test_too_many_readers(void **state) {
+        struct peer peer = { .uid = 65534, .gid = 65534, .n_connections = CONTROL_READERS_MAX + 1, .line = "" };
+        char answer[4096];
+        (void) state;
+        if (geteuid() != 0) {
+                skip(); /* only root can be somebody else */
+                return;
+        }
+        assert_int_equal(chmod(fixture.folder, 0755), 0);
+        answer_for(&peer, answer);
+        assert_non_null(strstr(answer, "\"too-many-clients\""));
 }
 
 static void test_rights_of_real_peers(void **state) {
@@ -296,17 +332,16 @@ static void test_rights_of_real_peers(void **state) {
                 return;
         }
         assert_int_equal(chmod(fixture.folder, 0755), 0);
-        assert_int_equal(chmod(fixture.settings->gateway.control_socket, 0666), 0);
         assert_false(is_allowed_for(65534, 65534));
         assert_true(is_allowed_for(65534, group->gr_gid));
         assert_true(is_allowed_for(0, 0));
 }
 
-static void test_socket_is_for_owner_and_group(void **state) {
+static void test_socket_of_the_group(void **state) {
         struct stat status;
         (void) state;
         assert_int_equal(stat(fixture.settings->gateway.control_socket, &status), 0);
-        assert_int_equal(status.st_mode & 07777, 0660);
+        assert_int_equal(status.st_mode & 07777, 0666);
 }
 
 static void test_fd_where_none_is_wanted(void **state) {
@@ -331,7 +366,8 @@ int main(void) {
                 TEST(test_stop_with_calls),
                 TEST(test_who_may_only_read),
                 TEST(test_rights_of_real_peers),
-                TEST(test_socket_is_for_owner_and_group),
+                TEST(test_too_many_readers),
+                TEST(test_socket_of_the_group),
                 TEST(test_fd_where_none_is_wanted),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -98,16 +98,28 @@ static bool may_control(const struct door_socket *socket, const struct local_pee
         return peer->uid == 0 || peer->uid == geteuid() || (socket->has_group && local_peer_in_group(peer, socket->group));
 }
 
+static size_t count_readers(const struct door_socket *socket) {
+        size_t n_readers = 0;
+        const struct client *client;
+        LIST_FOREACH(client, &socket->clients, link)
+        n_readers += !client->caller.may_control;
+        return n_readers;
+}
+
 static int accepted(void *ctx, struct local_connection *connection, const struct local_connection_handler **ret_handler, void **ret_ctx) {
         struct door_socket *socket = ctx;
         const struct local_peer *peer = local_connection_peer(connection);
-        struct client *client = calloc(1, sizeof *client);
+        bool control = may_control(socket, peer);
+        struct client *client;
+        if (!control && count_readers(socket) >= CONTROL_READERS_MAX)
+                return -EUSERS;
+        client = calloc(1, sizeof *client);
         if (!client)
                 return -ENOMEM;
         client->connection = connection;
         client->caller.ops = &client_ops;
         client->caller.door = "socket";
-        client->caller.may_control = may_control(socket, peer);
+        client->caller.may_control = control;
         (void) str_format(client->caller.principal, sizeof client->caller.principal, "uid:%" PRIu32, (uint32_t) peer->uid);
         caller_init(&client->caller, socket->api);
         list_append(&socket->clients, &client->link);
@@ -134,7 +146,8 @@ static char *busy_line(const struct api *api) {
         _cleanup_json_ struct json *reply = NULL;
         struct gw_error err;
         char *text = NULL;
-        gw_error_set(&err, "too-many-clients", "the control socket already serves %d clients", CONTROL_CLIENTS_MAX);
+        gw_error_set(&err, "too-many-clients", "the control socket already serves %d clients, or %d that may only read",
+                     CONTROL_CLIENTS_MAX, CONTROL_READERS_MAX);
         failure.err = &err;
         if (command_reply_error(NULL, api->options.gateway_id, &failure, &reply) >= 0)
                 (void) json_write(reply, &text, NULL);
@@ -145,7 +158,7 @@ int door_socket_new(struct api *api, struct door_socket **ret_socket, struct gw_
         const struct settings *settings = api->options.settings;
         _cleanup_free_ char *busy = busy_line(api);
         struct local_server_options options = { .path = settings->gateway.control_socket,
-                                                .mode = 0660,
+                                                .mode = 0666, /* whoever connects: may_control() decides */
                                                 .group = settings->gateway.control_group[0] ? settings->gateway.control_group : NULL,
                                                 .clients_max = CONTROL_CLIENTS_MAX,
                                                 .busy_line = busy,

@@ -29,6 +29,7 @@
 
 /* --- control socket --- */
 #define CONTROL_CLIENTS_MAX 32
+#define CONTROL_READERS_MAX 16 /* of those: who may not command must not keep out who may */
 #define CONTROL_LINE_MAX JSON_SIZE_MAX
 #define CONTROL_OUTPUT_MAX (4u * LIMIT_MIB) /* unsent bytes of one client before it is cut off */
 

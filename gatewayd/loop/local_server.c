@@ -50,7 +50,7 @@ static void on_client_released(void *ctx) {
         free(client);
 }
 
-static void refuse(struct local_server *server, int fd) {
+static void say_busy(struct local_server *server, int fd) {
         char newline = '\n';
         struct iovec parts[] = { { .iov_base = server->busy_line }, { .iov_base = &newline, .iov_len = 1 } };
         struct msghdr message = { .msg_iov = parts, .msg_iovlen = ARRAY_SIZE(parts) };
@@ -59,7 +59,6 @@ static void refuse(struct local_server *server, int fd) {
                 parts[0].iov_len = strlen(server->busy_line);
                 (void) sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
         }
-        close(fd);
 }
 
 static int client_new(struct local_server *server, int fd, struct local_client **ret_client) {
@@ -87,18 +86,24 @@ static void admit(struct local_server *server, int fd) {
         struct local_connection *connection;
         struct local_client *client;
         void *ctx = NULL;
+        int r;
 
         if (server->n_clients >= server->clients_max) {
-                refuse(server, fd);
+                say_busy(server, fd);
+                close(fd);
                 return;
         }
         if (client_new(server, fd, &client) < 0)
                 return;
         connection = client->connection;
-        if (server->handler->accepted(server->handler_ctx, connection, &handler, &ctx) < 0)
-                local_connection_close(connection);
-        else
+        r = server->handler->accepted(server->handler_ctx, connection, &handler, &ctx);
+        if (r >= 0) {
                 local_connection_start(connection, handler, ctx);
+                return;
+        }
+        if (r == -EUSERS)
+                say_busy(server, fd);
+        local_connection_close(connection);
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events);

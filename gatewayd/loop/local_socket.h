@@ -69,7 +69,7 @@ void local_connection_finish(struct local_connection *connection);
 
 struct local_server_options {
         const char *path;      /* at most 107 bytes; a socket that nobody serves any more is replaced */
-        mode_t mode;           /* 0660 */
+        mode_t mode;           /* 0660, or 0666 where the handler looks at the peer */
         const char *group;     /* name, NULL = leave it */
         size_t clients_max;    /* at once */
         const char *busy_line; /* sent to those above clients_max before they are closed, NULL = none */
@@ -77,7 +77,8 @@ struct local_server_options {
 };
 
 struct local_server_handler {
-        /* A new peer. 0 with the handler and context of its connection, which the owner now holds; or negative: it is closed. */
+        /* A new peer. 0 with the handler and context of its connection, which the owner now holds; or negative: it is closed, with
+         * -EUSERS after busy_line. */
         int (*accepted)(void *ctx, struct local_connection *connection, const struct local_connection_handler **ret_handler,
                         void **ret_ctx);
 };
