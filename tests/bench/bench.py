@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 
-WIDTHS = (46, 21, 34, 7, 9)
+WIDTHS = (46, 19, 27, 7, 8)
 
 
 class Report:
