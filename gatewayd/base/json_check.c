@@ -129,7 +129,7 @@ static size_t utf8_encode(unsigned code, char dst[4]) {
 /* Behind "\u": one unit, or a pair of surrogates. */
 static int unicode_escape(struct checker *checker, unsigned *ret_code) {
         const uint8_t *escape = checker->at - 2;
-        unsigned high, low;
+        unsigned high = 0, low = 0; /* gcc does not see, at -O3, that they are set unless hex_unit() fails */
         int r = hex_unit(checker, &high);
 
         if (r < 0)
