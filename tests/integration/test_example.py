@@ -146,3 +146,15 @@ def test_files_that_the_loader_refuses(begin, tmp_path, source, name):
     (tmp_path / "wrong.c").write_text(source)
     subprocess.run([*OUT_OF_TREE, "-o", str(tmp_path / "wrong.so"), str(tmp_path / "wrong.c")], check=True)
     assert left_out(begin(plugin=tmp_path / "wrong.so")) == [name]
+
+
+def test_the_commands_of_the_manual(tmp_path):
+    """What docs/PLUGINS.md asks to paste, pasted."""
+    manual = (harness.ROOT / "docs/PLUGINS.md").read_text()
+    commands = "\n".join(re.findall(r"```sh\n(.*?)```", manual, re.DOTALL))
+    assert "gatewayctl" in commands
+    environment = dict(os.environ, BUILD=str(harness.BUILD), WORK=str(tmp_path / "work"))
+    done = subprocess.run(["timeout", str(harness.PATIENCE_S), "bash", "-eu", "-c", commands], cwd=harness.ROOT, env=environment,
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "hash-active-confirmed" in done.stdout, done.stdout + done.stderr
