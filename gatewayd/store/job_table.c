@@ -25,6 +25,7 @@ static const char insert_step_sql[] = "INSERT INTO step (job_id, n, name, attemp
 static const char trim_steps_sql[] = "DELETE FROM step WHERE job_id = ? AND n <= ?";
 static const char set_blob_sql[] = "UPDATE job SET blob = ? WHERE job_id = ?";
 static const char set_committed_sql[] = "UPDATE job SET committed = 1 WHERE job_id = ?";
+static const char set_campaign_sql[] = "UPDATE job SET campaign_id = ? WHERE job_id = ?";
 static const char set_state_sql[] = "UPDATE job SET state = ?, reason = ?, not_before_ms = ? WHERE job_id = ?";
 static const char finish_sql[] =
         "UPDATE job SET state = ?, reason = ?, result = ?, proof = ?, error_name = ?, error_text = ?, notes = ?,"
@@ -206,6 +207,15 @@ int job_table_set_committed(struct store *store, int64_t job_id) {
         _cleanup_query_ struct query query = { 0 };
 
         query_begin_write(&query, store, set_committed_sql);
+        query_bind_int(&query, job_id);
+        return query_run_one(&query);
+}
+
+int job_table_set_campaign(struct store *store, int64_t job_id, int64_t campaign_id) {
+        _cleanup_query_ struct query query = { 0 };
+
+        query_begin_write(&query, store, set_campaign_sql);
+        query_bind_int(&query, campaign_id);
         query_bind_int(&query, job_id);
         return query_run_one(&query);
 }

@@ -56,6 +56,8 @@ int job_table_enter_step(struct store *store, int64_t job_id, const char *step, 
                          int64_t now_ms);
 int job_table_set_blob(struct store *store, int64_t job_id, const void *blob, size_t blob_size);
 int job_table_set_committed(struct store *store, int64_t job_id);
+/* The job goes on in another campaign row: the next revision. -EINVAL: no such campaign. */
+int job_table_set_campaign(struct store *store, int64_t job_id, int64_t campaign_id);
 int job_table_set_state(struct store *store, int64_t job_id, const char *state, const char *reason, int64_t not_before_ms);
 
 /* How a job ended. Texts are borrowed. NULL for version_after and hash_after leaves what is there. */

@@ -91,12 +91,32 @@ static int list_stopped(const struct campaign *campaign, struct json *result) {
         return 0;
 }
 
+/* Asked again for what was done: the same answer. */
+static int answer_canceled(struct update *update, const char *id, const struct gw_error *why, update_reply reply, void *ctx) {
+        struct campaign *campaign;
+        struct json *result;
+        bool loaded;
+        int r = campaign_look(update, id, -1, &campaign, &loaded, NULL);
+        if (r < 0)
+                return reply_error(update, why, NULL, reply, ctx);
+        result = json_new_object();
+        if (campaign->state != CAMPAIGN_STATE_CANCELED || !result || !json_set_new_array(result, "not_stopped") || list_stopped(campaign, result) < 0) {
+                json_free(result);
+                r = reply_error(update, why, NULL, reply, ctx);
+        } else {
+                r = answer(update, campaign, result, reply, ctx);
+        }
+        if (loaded)
+                campaign_free(campaign);
+        return r;
+}
+
 int update_campaign_cancel(struct update *update, const struct update_actor *actor, const char *id, update_reply reply, void *ctx) {
         struct campaign *campaign;
         struct gw_error err = { 0 };
         struct json *result, *busy;
         if (find(update, id, &campaign, &err) < 0)
-                return reply_error(update, &err, NULL, reply, ctx);
+                return answer_canceled(update, id, &err, reply, ctx);
         result = json_new_object();
         busy = result ? json_set_new_array(result, "not_stopped") : NULL;
         if (!busy) {

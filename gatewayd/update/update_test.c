@@ -31,8 +31,9 @@ struct toy {
         const char *fails;  /* upload fails for good with this name */
         const char *model;  /* learned by connect */
         const char *hold;   /* this step does not end by itself */
-        bool confirm_commits;
-        int n_uploads, n_activations, n_entered;
+        const char *waits_in;      /* this step ends with a wait, behind what it does first */
+        bool waits_without_wake;   /* connect does, as no driver should */
+        int n_uploads, n_activations, n_entered, n_cancels;
 };
 
 struct toy_run {
@@ -112,7 +113,11 @@ static int connect_enter(void *ctx, struct gw_error *err) {
         struct toy_run *run = ctx;
         (void) err;
         run->toy->n_entered++;
-        if (run->toy->absent)
+        if (is_held(run, "connect"))
+                return 0;
+        if (run->toy->waits_without_wake)
+                run_api()->wait(run->run, "not-seen", 0, 0);
+        else if (run->toy->absent)
                 run_api()->wait(run->run, "not-seen", GW_WAKE_SEEN, 0);
         else {
                 learn(run);
@@ -170,11 +175,18 @@ static int upload_enter(void *ctx, struct gw_error *err) {
         return 0;
 }
 
+static bool waits(struct toy_run *run, const char *step) {
+        if (!str_equal(run->toy->waits_in, step))
+                return false;
+        run_api()->wait(run->run, "swapping", GW_WAKE_SEEN, 0);
+        return true;
+}
+
 static int activate_enter(void *ctx, struct gw_error *err) {
         struct toy_run *run = ctx;
         char old[GW_VERSION_MAX];
         (void) err;
-        if (is_held(run, "activate"))
+        if (is_held(run, "activate") || waits(run, "activate"))
                 return 0;
         run->toy->n_activations++;
         memcpy(old, run->toy->running, sizeof old);
@@ -187,7 +199,7 @@ static int activate_enter(void *ctx, struct gw_error *err) {
 
 static void is_committed(void *ctx) {
         struct toy_run *run = ctx;
-        if (!is_held(run, "confirm"))
+        if (!is_held(run, "confirm") && !waits(run, "confirm"))
                 run_api()->done(run->run, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE_CONFIRMED);
 }
 
@@ -209,7 +221,7 @@ static int toy_run_new(void *driver, struct gw_run *run, void **ret_ctx, struct 
 
 static void toy_run_stop(void *ctx, enum gw_stop_reason reason) {
         struct toy_run *run = ctx;
-        (void) reason;
+        run->toy->n_cancels += reason == GW_STOP_CANCEL;
         if (run->held)
                 run_api()->stopped(run->run);
 }
@@ -806,6 +818,227 @@ static void test_report(void **state) {
         json_free(report);
 }
 
+static void heard(int toy) {
+        const struct gw_facts facts = GW_FACTS_INIT;
+        char key[8];
+        (void) str_format(key, sizeof key, "d%d", toy);
+        assert_int_equal(fleet_seen(fixture.fleet, "toy", key, &facts), 0);
+}
+
+static void pause_campaign(const char *id) {
+        assert_int_equal(update_campaign_pause(fixture.update, &actor, id, NULL, on_reply, NULL), 0);
+        wait_for(&fixture.replied);
+        assert_string_equal(fixture.error.name, "");
+}
+
+static void cancel_campaign(const char *id) {
+        assert_int_equal(update_campaign_cancel(fixture.update, &actor, id, on_reply, NULL), 0);
+        wait_for(&fixture.replied);
+        assert_string_equal(fixture.error.name, "");
+}
+
+/* Behind the point of no return a job goes on, also when it has to wait, whatever became of its campaign, also over a restart. */
+static void test_committed_goes_on(void **state) {
+        static const struct {
+                const char *id;
+                void (*end)(const char *id);
+                bool restarts;
+        } cases[] = { { "a", pause_campaign, false }, { "b", pause_campaign, true }, { "c", cancel_campaign, false }, { "d", cancel_campaign, true } };
+        (void) state;
+        import_version("1.1.0");
+        for (int i = 0; i < 4; i++) {
+                char devices[32], device[8], event[40];
+                (void) str_format(device, sizeof device, "toy:d%d", i);
+                (void) str_format(devices, sizeof devices, "{\"ids\":[\"%s\"]}", device);
+                (void) str_format(event, sizeof event, "d%d:job-result=succeeded", i);
+                fixture.toys[i].waits_in = "confirm";
+                start(cases[i].id, 1, devices, NULL);
+                run_until_job(cases[i].id, device, "swapping");
+                cases[i].end(cases[i].id);
+                fixture.toys[i].waits_in = NULL;
+                if (cases[i].restarts)
+                        restart();
+                else
+                        heard(i);
+                run_until_event(event);
+                expect_job(cases[i].id, device, "succeeded", "updated");
+        }
+}
+
+/* It holds its device against later campaigns, and the deadline of its own still counts for it. */
+static void test_committed_in_a_canceled_campaign_ends(void **state) {
+        (void) state;
+        import_version("1.1.0");
+        fixture.toys[0].waits_in = "confirm";
+        start("c", 1, "{\"ids\":[\"toy:d0\"]}", "{\"deadline\":\"2027-01-15T09:00:00Z\"}");
+        run_until_job("c", "toy:d0", "swapping");
+        cancel_campaign("c");
+        start("next", 1, "{\"ids\":[\"toy:d0\"]}", "{\"deadline\":\"2027-03-15T09:00:00Z\"}");
+        run_until_job("next", "toy:d0", "busy");
+        clock_fake_advance(&fixture.clock, 10 * 24 * 3600 * 1000ll);
+        restart();
+        run_until_event("d0:job-result=failed");
+        expect_job("c", "toy:d0", "failed", "did-not-return");
+        fixture.toys[0].waits_in = NULL;
+        run_until_event("d0:job-result=succeeded");
+}
+
+/* Canceled while it waits, maybe on trial: one more run is told, which takes the device back. */
+static void test_cancel_while_on_trial(void **state) {
+        (void) state;
+        import_version("1.1.0");
+        for (int i = 0; i < 3; i++)
+                fixture.toys[i].waits_in = "activate";
+        start("c", 1, "{\"ids\":[\"toy:d0\",\"toy:d1\",\"toy:d2\"]}", NULL);
+        for (int i = 0; i < 3; i++) {
+                run_until_job("c", (const char *[]){ "toy:d0", "toy:d1", "toy:d2" }[i], "swapping");
+                fixture.toys[i].waits_in = NULL;
+                fixture.toys[i].hold = "activate";
+        }
+        fixture.toys[1].absent = true; /* cannot be told: it goes back at its next reset */
+        cancel_campaign("c");
+        assert_int_equal(json_length(json_child(fixture.result, "stopped")), 3);
+        run_until_event("d0:job-result=canceled");
+        run_until_event("d1:job-result=canceled");
+        run_until_event("d2:job-result=canceled");
+        assert_int_equal(fixture.toys[0].n_cancels, 1);
+        assert_int_equal(fixture.toys[1].n_cancels, 0);
+        assert_int_equal(fixture.toys[2].n_cancels, 1);
+        cancel_campaign("c"); /* a repeated command has the same answer */
+        assert_int_equal(json_length(json_child(fixture.result, "stopped")), 3);
+}
+
+static void test_cancel_while_on_trial_over_a_restart(void **state) {
+        (void) state;
+        import_version("1.1.0");
+        fixture.toys[0].waits_in = "activate";
+        start("c", 1, "{\"ids\":[\"toy:d0\"]}", NULL);
+        run_until_job("c", "toy:d0", "swapping");
+        fixture.toys[0].waits_in = NULL;
+        fixture.toys[0].hold = "connect"; /* making ready goes on, so that there is a step to tell */
+        cancel_campaign("c");
+        run_until_held(0);
+        fixture.toys[0].hold = "activate";
+        restart();
+        run_until_event("d0:job-result=canceled");
+        assert_int_equal(fixture.toys[0].n_cancels, 1);
+}
+
+static void test_a_wait_without_an_end(void **state) {
+        (void) state;
+        import_version("1.1.0");
+        fixture.toys[0].waits_without_wake = true;
+        start("c", 1, "{\"ids\":[\"toy:d0\"]}", NULL);
+        run_until_job("c", "toy:d0", "not-seen");
+        for (int i = 0; i < 50; i++)
+                assert_true(loop_run_once(fixture.loop));
+        assert_int_equal(fixture.toys[0].n_entered, 1);
+}
+
+/* The same order twice, the second before the first was accepted. */
+static void test_the_same_order_at_once(void **state) {
+        _cleanup_json_ struct json *json = NULL;
+        bool known = false;
+        (void) state;
+        import_version("1.1.0");
+        json = document("c", 1, "{\"ids\":[\"toy:d0\"]}", NULL);
+        assert_int_equal(update_campaign_start(fixture.update, &actor, json, on_reply, NULL), 0);
+        assert_int_equal(update_campaign_start(fixture.update, &actor, json, on_reply, NULL), 0);
+        while (!fixture.result || json_member_bool(fixture.result, "known", &known) < 0 || !known) {
+                wait_for(&fixture.replied);
+                assert_string_equal(fixture.error.name, "");
+        }
+        run_until_event("campaign-state=completed");
+        assert_null(strstr(fixture.events, "superseded"));
+        assert_int_equal(fixture.toys[0].n_uploads, 1);
+}
+
+/* A lower revision that is still in memory for its last job does not hide the highest. */
+static void test_highest_revision_is_over(void **state) {
+        int64_t revision = 0;
+        bool known = false;
+        (void) state;
+        import_version("1.1.0");
+        fixture.toys[0].waits_in = "confirm";
+        start("c", 1, "{\"ids\":[\"toy:d0\"]}", NULL);
+        run_until_job("c", "toy:d0", "swapping");
+        start("c", 2, "{\"ids\":[\"toy:d1\"]}", NULL);
+        run_until_event("campaign-state=completed");
+        expect_job("c", "toy:d1", "succeeded", "updated");
+        start("c", 2, "{\"ids\":[\"toy:d1\"]}", NULL);
+        assert_string_equal(fixture.error.name, "");
+        assert_int_equal(json_member_bool(fixture.result, "known", &known), 0);
+        assert_true(known);
+        assert_int_equal(json_member_int(json_child(fixture.result, "campaign"), "revision", 0, 9, &revision), 0);
+        assert_int_equal(revision, 2);
+}
+
+/* What runs with a file that the new revision has, too, goes on in it; the rest is stopped. */
+static void test_superseded_by_the_same_file(void **state) {
+        struct json *old = NULL;
+        struct gw_error err;
+        (void) state;
+        import_version("1.1.0");
+        fixture.toys[0].hold = fixture.toys[1].hold = "upload";
+        fixture.toys[3].waits_in = "activate";
+        start("c", 1, "{\"ids\":[\"toy:d0\",\"toy:d1\",\"toy:d3\"]}", "{\"concurrency\":2}");
+        run_until_held(0);
+        run_until_held(1);
+        start("c", 2, "{\"ids\":[\"toy:d0\",\"toy:d2\",\"toy:d3\"]}", NULL);
+        assert_non_null(fixture.held[0]);
+        run_until_event("d1:job-result=superseded");
+        run_until_event("d3:job-result=superseded"); /* had not begun */
+        run_until_event("d2:job-result=succeeded");
+        run_until_job("c", "toy:d3", "swapping");
+        start("c", 3, "{\"ids\":[\"toy:d0\",\"toy:d2\",\"toy:d3\"]}", "{\"concurrency\":7}");
+        assert_int_equal(fixture.toys[0].n_uploads, 0);
+        str_copy(fixture.toys[0].stored, sizeof fixture.toys[0].stored, "1.1.0");
+        run_api()->next(fixture.held[0]->run);
+        fixture.toys[3].waits_in = NULL;
+        heard(3);
+        run_until_event("campaign-state=completed");
+        expect_job("c", "toy:d0", "succeeded", "updated");
+        expect_job("c", "toy:d2", "succeeded", "already");
+        expect_job("c", "toy:d3", "succeeded", "updated");
+        assert_int_equal(fixture.toys[0].n_entered, 1);
+        assert_int_equal(fixture.toys[3].n_uploads, 1);
+        assert_int_equal(update_campaign_get(fixture.update, "c", 1, NULL, &old, &err), 0);
+        assert_string_equal(json_member_text(json_child(old, "campaign"), "state"), "superseded");
+        assert_int_equal(json_length(json_child(old, "jobs")), 2);
+        json_free(old);
+}
+
+static void test_retry_keeps_what_came_out_before(void **state) {
+        struct update_retry retry = { .id = "c" };
+        (void) state;
+        import_version("1.1.0");
+        fixture.toys[0].fails = "smp-swap-refused";
+        start("c", 1, "{\"ids\":[\"toy:d0\"]}", NULL);
+        run_until_event("campaign-state=completed");
+        fixture.toys[0].fails = NULL;
+        fixture.events[0] = '\0';
+        assert_int_equal(update_campaign_retry(fixture.update, &actor, &retry, on_reply, NULL), 0);
+        wait_for(&fixture.replied);
+        restart();
+        run_until_event("campaign-state=completed");
+        expect_job("c", "toy:d0", "succeeded", "updated");
+        assert_string_equal(json_string_or_null(json_at(json_child(job_of("c", "toy:d0"), "notes"), 0)),
+                            "before the retry: failed: smp-swap-refused: as the test wants it");
+}
+
+static void test_deadline_keeps_the_reason(void **state) {
+        (void) state;
+        import_version("1.1.0");
+        fixture.toys[0].absent = true;
+        fixture.toys[1].hold = "upload";
+        start("c", 1, "{\"ids\":[\"toy:d1\",\"toy:d2\"]}", "{\"deadline\":\"2027-01-15T09:00:00Z\",\"concurrency\":1}");
+        run_until_held(1);
+        clock_fake_advance(&fixture.clock, 10 * 24 * 3600 * 1000ll);
+        restart();
+        run_until_event("campaign-state=completed");
+        expect_job("c", "toy:d2", "timed_out", "concurrency");
+}
+
 static void test_backoff(void **state) {
         (void) state;
         assert_int_equal(backoff_ms(1, 2000, 60000, UINT32_MAX), 1999);
@@ -836,6 +1069,16 @@ int main(void) {
                 TEST(test_plan_touches_nothing),
                 TEST(test_mistakes_and_missing_files),
                 TEST(test_report),
+                TEST(test_committed_goes_on),
+                TEST(test_committed_in_a_canceled_campaign_ends),
+                TEST(test_cancel_while_on_trial),
+                TEST(test_cancel_while_on_trial_over_a_restart),
+                TEST(test_a_wait_without_an_end),
+                TEST(test_the_same_order_at_once),
+                TEST(test_highest_revision_is_over),
+                TEST(test_superseded_by_the_same_file),
+                TEST(test_retry_keeps_what_came_out_before),
+                TEST(test_deadline_keeps_the_reason),
                 cmocka_unit_test(test_backoff),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
