@@ -324,9 +324,10 @@ cat <&3 >$here/image
 ls /proc/self/fd >$here/descriptors
 env >$here/environment
 pwd >$here/place
+{ ulimit -v; ulimit -n; ulimit -f; ulimit -t; ulimit -c; } >$here/limits
 end '"done","result":"updated","proof":"version-read"'
 """)
-    run_one(gateway, one, path, 'address = bus 7\noptions = "--slow  yes"')
+    run_one(gateway, one, path, 'address = bus 7\noptions = "--slow  yes"\nmemory = 128M\nfiles = 20\nfile_size = 1M\ncpu = 2500 ms')
     question = harness.json.loads((one.folder / "question").read_text())
     assert question == {
         "step": "upload", "protocol": 1, "operation": "update", "attempt": 1, "resumed": False, "committed": False,
@@ -339,6 +340,7 @@ end '"done","result":"updated","proof":"version-read"'
     assert environment["GW_OPTIONS"] == "--slow  yes" and environment["GW_HASH"] == image_hash
     assert "NOTIFY_SOCKET" not in environment
     assert (one.folder / "place").read_text() == "/\n"
+    assert (one.folder / "limits").read_text().split() == ["131072", "20", "2048", "3", "0"]
 
 
 def test_what_the_program_tells(gateway, device, wrapped):
