@@ -4,15 +4,18 @@ from gatewayctl. Nothing here waits for a time to pass: readiness comes by sd_no
 
 import array
 import collections
+import functools
 import hashlib
 import json
 import os
 import pathlib
+import queue
 import select
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -24,6 +27,28 @@ GATEWAYCTL = BUILD / "gatewayctl/gatewayctl"
 PLUGINS = BUILD / "plugins"
 PATIENCE_S = 60  # after this a test is hanging, not slow
 
+sys.path.insert(0, str(ROOT / "tests/schemas"))
+
+import schema_tools  # noqa: E402
+
+
+@functools.cache
+def _validator(definition):
+    return schema_tools.validator("reply", definition)
+
+
+def hold_against_schema(message, method=None):
+    """Every line that the daemon writes to a test is what schemas/reply.schema.json says."""
+    checks = [(None, message)]
+    if "result" in message and method:
+        checks.append(("" if method == "campaign.report" else method, message["result"]))
+    elif "method" in message:
+        checks.append((message["method"], message["params"]))
+    for definition, part in checks:
+        problems = schema_tools.problems("report", part) if definition == "" else [
+            f"{error.json_path}: {error.message}" for error in _validator(definition).iter_errors(part)]
+        assert not problems, (definition, problems)
+
 
 class RpcError(Exception):
     def __init__(self, error):
@@ -34,6 +59,14 @@ class RpcError(Exception):
         super().__init__(f"{self.name}: {error['message']} {self.mistakes}")
 
 
+class Hanging(Exception):
+    """A campaign that does not come to where a test wants it; state: its last campaign.get."""
+
+    def __init__(self, text, state):
+        super().__init__(text)
+        self.state = state
+
+
 class Client:
     """One connection to the control socket."""
 
@@ -42,6 +75,7 @@ class Client:
         self.socket.connect(str(path))
         self.buffer = b""
         self.next_id = 0
+        self.methods = {}
         self.notifications = collections.deque()
         self.answers = {}
 
@@ -65,13 +99,16 @@ class Client:
                 raise ConnectionError("the daemon closed the connection")
             self.buffer += data
         line, _, self.buffer = self.buffer.partition(b"\n")
-        return json.loads(line)
+        message = json.loads(line)
+        hold_against_schema(message, self.methods.pop(message.get("id"), None))
+        return message
 
     def start(self, method, params=None, fd=None):
         self.next_id += 1
         request = {"jsonrpc": "2.0", "id": self.next_id, "method": method}
         if params is not None:
             request["params"] = params
+        self.methods[self.next_id] = method
         self.send_line(json.dumps(request).encode(), fd)
         return self.next_id
 
@@ -94,6 +131,15 @@ class Client:
         if self.notifications:
             return self.notifications.popleft()
         return self.read_line(timeout_s)
+
+
+def _copy_lines(stream, path, lines):
+    with open(path, "ab") as file:
+        for line in stream:
+            file.write(line)
+            file.flush()
+            lines.put(line.decode(errors="replace"))
+    lines.put(None)
 
 
 class Gateway:
@@ -126,7 +172,8 @@ trial = 100 ms
 {devices}
 """)
 
-    def start(self, environment=None, wait=True):
+    def start(self, environment=None, wait=True, follow_log=False):
+        """follow_log: await_log() is possible; the log file is written then as well."""
         notify_path = str(self.folder / "notify.sock")
         if os.path.exists(notify_path):
             os.unlink(notify_path)
@@ -134,7 +181,11 @@ trial = 100 ms
         notify.bind(notify_path)
         env = dict(os.environ, NOTIFY_SOCKET=notify_path, **(environment or {}))
         log = open(self.log_path, "ab")
-        self.process = subprocess.Popen([*self.wrapper, str(GATEWAYD), "--config", str(self.config)], env=env, stderr=log, stdout=log)
+        stderr = subprocess.PIPE if follow_log else log
+        self.process = subprocess.Popen([*self.wrapper, str(GATEWAYD), "--config", str(self.config)], env=env, stderr=stderr, stdout=log)
+        if follow_log:
+            self.lines = queue.SimpleQueue()
+            threading.Thread(target=_copy_lines, args=(self.process.stderr, self.log_path, self.lines), daemon=True).start()
         log.close()
         if wait:
             self._wait_ready(notify)
@@ -160,6 +211,13 @@ trial = 100 ms
         finally:
             if pidfd is not None:
                 os.close(pidfd)
+
+    def await_log(self, text):
+        """Reads on in the log until a line holds the text; answers the line, None when the daemon ended before."""
+        while True:
+            line = self.lines.get(timeout=PATIENCE_S)
+            if line is None or text in line:
+                return line
 
     def log(self):
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
@@ -202,21 +260,38 @@ trial = 100 ms
             document["policy"] = policy
         return self.call("campaign.start", {"document": document})["campaign"]
 
-    def follow(self, campaign="c1", until=lambda campaign: campaign["state"] in ("completed", "canceled", "superseded", "expired")):
+    def follow(self, campaign="c1", until=lambda campaign: campaign["state"] in ("completed", "canceled", "superseded", "expired"), patience_s=PATIENCE_S):
         """Waits by events until the campaign is as wanted; answers campaign.get."""
         client = self.client()
+        end = time.monotonic() + patience_s
+        state = None
         try:
             client.call("events.subscribe", {"campaign": campaign})
             while True:
                 state = client.call("campaign.get", {"id": campaign, "steps": True})
                 if until(state["campaign"]):
                     return state
-                client.notification()
+                client.notification(max(0, end - time.monotonic()))
+        except TimeoutError:
+            still = [f"{job['device']} {job['state']} {job.get('step')} {job.get('reason')} {job.get('error')}"
+                     for job in state["jobs"] if job["state"] in ("queued", "in_progress")]
+            raise Hanging(f"not over after {patience_s} s: {state['campaign']}\n" + "\n".join(still), state) from None
         finally:
             client.close()
 
     def jobs(self, campaign="c1"):
         return {job["device"]: job for job in self.follow(campaign)["jobs"]}
+
+    def record(self):
+        """All numbered events from the first on, in order; holds them to be without gap or double."""
+        client = self.client()
+        try:
+            answer = client.call("events.subscribe", {"from": 1})
+            events = [client.notification()["params"] for _ in range(answer["newest"])]
+        finally:
+            client.close()
+        assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
+        return events
 
     def wait_event(self, wanted, campaign="c1", start=1, progress=False):
         """The first notification for which wanted(params) holds, from the beginning of the record unless start says otherwise."""
@@ -305,3 +380,10 @@ def make_image(path, version="1.1.0", *arguments):
 
 def sha256_of(path):
     return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
+
+
+def make_package(path, *files):
+    """A dfu_application.zip of files given as IMAGE:FILE."""
+    arguments = [part for file in files for part in ("--file", file)]
+    subprocess.run(["/usr/bin/python3", str(MAKE_IMAGE), "--package", str(path), *arguments], capture_output=True, text=True, check=True)
+    return pathlib.Path(path)
