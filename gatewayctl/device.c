@@ -498,6 +498,8 @@ int run_device_import(struct session *session, struct failure *failure) {
 
         if (r < 0)
                 return r;
+        if (!str_is_utf8(csv, size) || strlen(csv) != size)
+                return failure_set(failure, EXIT_CODE_REFUSED, "list-invalid", "%s is no UTF-8 text", arguments_at(session->arguments, 0));
         members_text(&params, "csv", csv);
         if (dry_run)
                 members_bool(&params, "dry_run", true);

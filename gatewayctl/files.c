@@ -33,7 +33,7 @@ static int read_all(const char *path, int fd, struct buffer *text, struct failur
                 if (n < 0 && errno != EINTR)
                         return unreadable(failure, path, errno);
                 if (r == -E2BIG)
-                        return failure_set(failure, EXIT_CODE_REFUSED, "file-too-large", "%s is larger than %zu bytes", path, text->limit - 1);
+                        return failure_set(failure, EXIT_CODE_REFUSED, "file-too-large", "%s is larger than %zu bytes", path, text->limit);
                 if (r < 0)
                         return failure_errno(failure, r);
         }
@@ -41,7 +41,7 @@ static int read_all(const char *path, int fd, struct buffer *text, struct failur
 }
 
 int file_read(const char *path, size_t size_max, char **ret_text, size_t *ret_size, struct failure *failure) {
-        _cleanup_buffer_ struct buffer text = BUFFER_INIT(size_max + 1); /* and a NUL */
+        _cleanup_buffer_ struct buffer text = BUFFER_INIT(size_max);
         bool standard_input = strcmp(path, "-") == 0;
         _cleanup_close_ int fd = -1;
         uint64_t size;

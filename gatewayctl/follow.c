@@ -42,7 +42,8 @@ static void note_campaign(struct follow *follow, const struct json *campaign) {
 
         if (!text || campaign_state_parse(text, &state) < 0)
                 return;
-        follow->over = campaign_state_is_final(state);
+        /* What was asked for page by page may be older than the news that came in between: over is over. */
+        follow->over = follow->over || campaign_state_is_final(state);
         if (state != CAMPAIGN_STATE_PAUSED) {
                 follow->paused[0] = '\0';
                 return;

@@ -33,7 +33,8 @@ static int print_failure(struct session *session, const struct failure *failure)
 
         /* What goes to stderr may end in a file while stdout is a terminal. */
         style.colour = style.colour && isatty(STDERR_FILENO);
-        if (session->json && failure_json(failure, &json) == 0 && json_write_pretty(json, &text, NULL) == 0)
+        /* One line, so that it also ends a stream of lines. */
+        if (session->json && failure_json(failure, &json) == 0 && json_write(json, &text, NULL) == 0)
                 puts(text);
         else if (failure_render(failure, &style, &out) == 0)
                 print_text(&out, stderr);
