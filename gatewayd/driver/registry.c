@@ -124,12 +124,14 @@ int driver_registry_add_errors(struct driver_registry *registry, const struct gw
         return 0;
 }
 
-void driver_registry_remove_host(struct driver_registry *registry, const struct gw_host *host) {
-        size_t kept = 0;
-        for (size_t i = 0; i < registry->n_entries; i++)
-                if (registry->entries[i].host != host)
-                        registry->entries[kept++] = registry->entries[i];
-        registry->n_entries = kept;
+struct driver_registry_mark driver_registry_mark(const struct driver_registry *registry) {
+        return (struct driver_registry_mark){ .n_drivers = registry->n_entries, .n_formats = registry->n_formats, .n_errors = registry->n_errors };
+}
+
+void driver_registry_take_back(struct driver_registry *registry, const struct driver_registry_mark *mark) {
+        registry->n_entries = mark->n_drivers;
+        registry->n_formats = mark->n_formats;
+        registry->n_errors = mark->n_errors;
 }
 
 const struct gw_driver *driver_registry_find(const struct driver_registry *registry, const char *name) {

@@ -20,8 +20,13 @@ int driver_registry_add(struct driver_registry *registry, const struct gw_driver
 int driver_registry_add_format(struct driver_registry *registry, const struct gw_format *format, struct gw_error *err);
 /* Names beside the catalogue's; `errors` may be NULL. */
 int driver_registry_add_errors(struct driver_registry *registry, const struct gw_error_info *errors);
-/* Takes back whatever came with this host: a plugin whose load failed half way. */
-void driver_registry_remove_host(struct driver_registry *registry, const struct gw_host *host);
+
+/* How much is registered; whatever came since is taken back: of a plugin whose load failed half way, before its code goes. */
+struct driver_registry_mark {
+        size_t n_drivers, n_formats, n_errors;
+};
+struct driver_registry_mark driver_registry_mark(const struct driver_registry *registry);
+void driver_registry_take_back(struct driver_registry *registry, const struct driver_registry_mark *mark);
 
 const struct gw_driver *driver_registry_find(const struct driver_registry *registry, const char *name);
 /* The started instance; NULL when the driver is not started or failed to. */

@@ -422,14 +422,42 @@ static void test_blob_limit(void **state) {
         assert_int_equal(run_api()->blob_set(bench.run, big, GW_BLOB_MAX), 0);
 }
 
+static bool matches_nothing(const uint8_t *head, size_t head_size, int fd, uint64_t file_size) {
+        (void) head;
+        (void) head_size;
+        (void) fd;
+        (void) file_size;
+        return false;
+}
+
+static int reads_nothing(int fd, uint64_t file_size, const struct gw_format_options *options, struct gw_package *ret_package, struct gw_error *err) {
+        (void) fd;
+        (void) file_size;
+        (void) options;
+        (void) ret_package;
+        (void) err;
+        return -EINVAL;
+}
+
+static void releases_nothing(struct gw_package *package, int fd) {
+        (void) package;
+        (void) fd;
+}
+
+static const struct gw_format format = { .name = "bench", .matches = matches_nothing, .read = reads_nothing, .release = releases_nothing };
+
 static void test_registry(void **state) {
         static const struct gw_driver nameless = { .name = "Not OK" };
         static const struct gw_error_info errors[] = { { "own-error", GW_ERROR_RETRY, "m", "a" }, { 0 } };
         struct driver_registry *registry;
+        struct driver_registry_mark mark;
         struct gw_host host, other;
         struct gw_error err;
+        size_t n_formats;
         (void) state;
         assert_int_equal(driver_registry_new(&registry), 0);
+        mark = driver_registry_mark(registry);
+        assert_int_equal(driver_registry_add_format(registry, &format, &err), 0);
         assert_int_equal(driver_registry_add(registry, &nameless, &host, &err), -EINVAL);
         assert_int_equal(driver_registry_add(registry, &driver, &host, &err), 0);
         assert_int_equal(driver_registry_add(registry, &driver, &other, &err), -EEXIST);
@@ -438,8 +466,11 @@ static void test_registry(void **state) {
         assert_int_equal(driver_registry_add_errors(registry, errors), 0);
         assert_int_equal(driver_registry_error_class(registry, "own-error"), GW_ERROR_RETRY);
         assert_int_equal(driver_registry_error_class(registry, "nobody-knows"), GW_ERROR_TERMINAL);
-        driver_registry_remove_host(registry, &host);
+        driver_registry_take_back(registry, &mark);
         assert_null(driver_registry_find(registry, "bench"));
+        (void) driver_registry_formats(registry, &n_formats);
+        assert_int_equal(n_formats, 0);
+        assert_null(driver_registry_error(registry, "own-error"));
         driver_registry_free(registry);
 }
 

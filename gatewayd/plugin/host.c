@@ -24,9 +24,14 @@ static struct loop *loop_of(const struct gw_host *host) {
 /* --- registering --- */
 
 static int register_driver(const struct gw_host *host, const struct gw_driver *driver, struct gw_error *err) {
+        char why[200];
         if (!plugin_of(host)->loading) {
                 gw_error_set(err, "plugin-misbehaved", "drivers are registered inside load only");
                 return -EPERM;
+        }
+        if (setting_table_check(driver->device_settings, why, sizeof why) < 0) {
+                gw_error_set(err, "plugin-configuration", "driver %s: its table of settings: %s", driver->name ? driver->name : "?", why);
+                return -EINVAL;
         }
         return driver_registry_add(plugin_of(host)->plugins->options.registry, driver, host, err);
 }

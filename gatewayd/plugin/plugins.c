@@ -34,20 +34,36 @@ static int check_place(const char *path, const char *what, struct gw_error *err)
         return 0;
 }
 
-int plugin_file_check(const char *path, struct gw_error *err) {
+static int check_folder_of(const char *path, struct gw_error *err) {
         char folder[4096];
         char *slash;
         int r = str_copy(folder, sizeof folder, path);
         if (r < 0)
                 return r;
         slash = strrchr(folder, '/');
-        if (slash && slash != folder) {
-                *slash = '\0';
-                r = check_place(folder, "the folder", err);
-                if (r < 0)
-                        return r;
+        if (!slash || slash == folder)
+                return 0;
+        *slash = '\0';
+        return check_place(folder, "the folder", err);
+}
+
+/* A link is as safe as the place where it leads to. */
+int plugin_file_check(const char *path, struct gw_error *err) {
+        _cleanup_free_ char *target = realpath(path, NULL);
+        int r;
+        if (!target) {
+                gw_error_set(err, "plugin-not-found", "the file %s: %s", path, strerror(errno));
+                return -errno;
         }
-        return check_place(path, "the file", err);
+        r = check_folder_of(path, err);
+        if (r >= 0)
+                r = check_folder_of(target, err);
+        return r < 0 ? r : check_place(target, "the file", err);
+}
+
+static bool name_is_valid(const char *name) {
+        size_t length = strlen(name);
+        return length >= 1 && length <= 32 && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == length;
 }
 
 static int check_constant(const struct plugin *plugin, struct gw_error *err) {
@@ -63,6 +79,10 @@ static int check_constant(const struct plugin *plugin, struct gw_error *err) {
         }
         if (strcmp(constant->name, plugin->name) != 0) {
                 gw_error_set(err, "plugin-name", "it calls itself %.32s, its file %s.so", constant->name, plugin->name);
+                return -EINVAL;
+        }
+        if (!name_is_valid(constant->name)) {
+                gw_error_set(err, "plugin-name", "a plugin's name must match [a-z0-9-]{1,32}");
                 return -EINVAL;
         }
         if (setting_table_check(constant->settings, why, sizeof why) < 0) {
@@ -91,8 +111,24 @@ static int open_file(struct plugin *plugin, const char *path, struct gw_error *e
         return check_constant(plugin, err);
 }
 
-static int load(struct plugin *plugin, const char *path, struct config_errors *mistakes, struct gw_error *err) {
+static int call_load(struct plugin *plugin, struct gw_error *err) {
         struct driver_registry *registry = plugin->plugins->options.registry;
+        struct driver_registry_mark before = driver_registry_mark(registry);
+        int r;
+        plugin->loading = true;
+        r = plugin->constant->load(&plugin->host, &plugin->instance, err);
+        plugin->loading = false;
+        if (r >= 0) {
+                r = driver_registry_add_errors(registry, plugin->constant->errors);
+                if (r < 0)
+                        plugin->constant->unload(plugin->instance);
+        }
+        if (r < 0)
+                driver_registry_take_back(registry, &before);
+        return r;
+}
+
+static int load(struct plugin *plugin, const char *path, struct config_errors *mistakes, struct gw_error *err) {
         struct config_errors own = CONFIG_ERRORS_INIT;
         int r = open_file(plugin, path, err);
         if (r < 0)
@@ -102,14 +138,7 @@ static int load(struct plugin *plugin, const char *path, struct config_errors *m
         if (r < 0)
                 return r;
         host_init(plugin);
-        plugin->loading = true;
-        r = plugin->constant->load(&plugin->host, &plugin->instance, err);
-        plugin->loading = false;
-        if (r < 0) {
-                driver_registry_remove_host(registry, &plugin->host);
-                return r;
-        }
-        return driver_registry_add_errors(registry, plugin->constant->errors);
+        return call_load(plugin, err);
 }
 
 static void close_plugin(struct plugin *plugin) {
