@@ -77,6 +77,7 @@ def _make_root(name):
     (root / "etc/hosts").write_text("127.0.0.1 localhost\n")
     (root / "etc/hostname").write_text("testgateway\n")
     (root / "etc/machine-id").write_text("")
+    subprocess.run(["systemctl", f"--root={root}", "--quiet", "enable", "gatewayd.service"], check=True)
     return root
 
 

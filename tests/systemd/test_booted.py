@@ -23,6 +23,7 @@ def booted():
     one = machine.Machine()
     try:
         one.boot()
+        one.after_boot = (one.show("ActiveState"), one.show("NRestarts"))
         for user in ("alice", "bob"):
             one.run("useradd", "--system", user)
         one.run("usermod", "-aG", "gatewayd", "alice")
@@ -152,10 +153,8 @@ def test_state_belongs_to_gatewayd(box):
     assert "CapEff:\t0000000000000000" in status and "NoNewPrivs:\t1" in status
 
 
-def test_enabled_for_the_next_boot(box):
-    box.run("systemctl", "enable", UNIT)
-    assert box.run("systemctl", "is-enabled", UNIT).strip() == "enabled"
-    box.run("systemctl", "disable", UNIT)
+def test_came_up_with_the_boot(booted):
+    assert booted.after_boot == ("active", "0")
 
 
 def test_watchdog_is_fed(box):
@@ -334,3 +333,60 @@ def test_clock_of_timesyncd(box):
         assert orders.call("gateway.info")["time_credible"] == "timesync"
     finally:
         flag.unlink()
+
+
+SERVER = """
+import http.server, os, ssl
+os.chdir("/srv/firmware")
+server = http.server.HTTPServer(("127.0.0.1", 8443), http.server.SimpleHTTPRequestHandler)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain("/srv/tls.pem")
+server.socket = context.wrap_socket(server.socket, server_side=True)
+print("ready", flush=True)
+server.serve_forever()
+"""
+
+
+@pytest.fixture
+def web(box):
+    """A server of firmware files; its certificate is the authority in /etc/gatewayd/ca.pem."""
+    box.run("mkdir", "-p", "/srv/firmware")
+    box.run("openssl", "req", "-quiet", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+            "-addext", "subjectAltName=DNS:localhost", "-keyout", "/srv/tls.key", "-out", "/etc/gatewayd/ca.pem")
+    box.path("/srv/tls.pem").write_text(box.path("/srv/tls.key").read_text() + box.path("/etc/gatewayd/ca.pem").read_text())
+    name = f"web-{time.monotonic_ns()}"
+    assert box.begin(name, "python3", "-c", SERVER).stdout.readline() == "ready\n"
+    yield box.path("/srv/firmware")
+    box.end(name)
+
+
+def test_download(box, simulate, image, web):
+    """Names, sockets, threads and TLS within the filter of system calls."""
+    path, hash_new = image("1.1.0")
+    shutil.copy(path, web / "app.bin")
+    settings = "[trust]\nca_file = /etc/gatewayd/ca.pem\n[artifacts]\nallow_private = loopback\n"
+    orders = start(box, configuration(settings + simulate("--udp", "127.0.0.1:0").sections()))
+    artifact = {"sha256": harness.sha256_of(path), "size": path.stat().st_size, "url": "https://localhost:8443/app.bin", "compatible": ["simboard"]}
+    orders.call("campaign.start", {"document": {"schema": "gatewayd/campaign/1", "id": "c1", "revision": 1, "artifacts": [artifact],
+                                                "devices": {"ids": ["smp-udp:d0"]}}})
+    job = orders.jobs()["smp-udp:d0"]
+    assert (job["state"], job["hash_after"]) == ("succeeded", hash_new), job
+
+
+def test_program_of_the_exec_driver(box, tmp_path):
+    """A program writes where a drop-in lets it, as gatewayd's user and without any capability."""
+    for folder in ("/usr/local/lib/gatewayd", "/srv/kitchen"):
+        box.run("mkdir", "-p", folder)
+    box.run("chown", "gatewayd:", "/srv/kitchen")
+    shutil.copy(harness.ROOT / "plugins/exec/examples/folder-update", box.path("/usr/local/lib/gatewayd"))
+    box.run("chmod", "755", "/usr/local/lib/gatewayd/folder-update")
+    box.drop_in("paths", "[Service]\nReadWritePaths=/srv/kitchen\n")
+    content = b"firmware " * 1000
+    (tmp_path / "file").write_bytes(b"gatewayd-file/1\nversion: 1.2.0\ncompatible: acme,folder\n\n" + content)
+    orders = start(box, configuration("[device kitchen]\ndriver = exec\nprogram = /usr/local/lib/gatewayd/folder-update\naddress = /srv/kitchen\n"
+                                      "model = acme,folder\n"))
+    orders.begin(tmp_path / "file", {"ids": ["exec:kitchen"]})
+    job = orders.jobs()["exec:kitchen"]
+    assert (job["state"], job["proof"]) == ("succeeded", "hash-active"), job
+    assert box.path("/srv/kitchen/firmware").read_bytes() == content
+    assert box.run("stat", "-c", "%U", "/srv/kitchen/firmware").strip() == "gatewayd"
