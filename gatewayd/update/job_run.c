@@ -53,6 +53,7 @@ static int run_prepared(void *ctx, struct gw_run *run, struct gw_error *err) {
         struct job *job = ctx;
         int r;
         (void) run;
+        free(TAKE_PTR(job->row.reason)); /* until here it may only look whether it still has to wait, and for what */
         /* What was begun is not judged anew: behind the first journaled step the device may well look different. */
         if (job->row.step)
                 return 0;
@@ -374,7 +375,6 @@ int job_run_start(struct job *job, struct gw_error *err) {
         ((struct device_work *) job->device->work)->running = job;
         job->campaign->n_running++;
         update->n_running++;
-        free(TAKE_PTR(job->row.reason));
         job->stopping = job->winding_down;
         return 0;
 }
