@@ -8,9 +8,17 @@
 #include "base/str.h"
 
 const struct option_info common_options[] = {
-        { .name = "socket", .kind = VALUE_FILE, .value = "PATH", .text = "Control socket of the daemon ($GATEWAYD_SOCKET, else /run/gatewayd/control.sock)." },
+        { .name = "socket",
+          .kind = VALUE_FILE,
+          .value = "PATH",
+          .text = "Control socket of the daemon ($GATEWAYD_SOCKET, else /run/gatewayd/control.sock)." },
         { .name = "json", .kind = VALUE_NONE, .text = "For programs: one JSON document, or one a line where it streams." },
-        { .name = "timeout", .kind = VALUE_DURATION, .value = "TIME", .min = 1, .max = INT64_MAX, .text = "Give up waiting after this time (\"90 s\", \"5 min\") with exit code 6; the work itself goes on." },
+        { .name = "timeout",
+          .kind = VALUE_DURATION,
+          .value = "TIME",
+          .min = 1,
+          .max = INT64_MAX,
+          .text = "Give up waiting after this time (\"90 s\", \"5 min\") with exit code 6; the work itself goes on." },
         { .name = "help", .letter = 'h', .kind = VALUE_NONE, .text = "Explain the command." },
         { .name = NULL },
 };
@@ -98,7 +106,9 @@ static int parse_value(struct parser *parser, const struct option_info *option, 
         switch (option->kind) {
         case VALUE_NUMBER:
                 r = str_parse_int64(text, option->min, option->max, ret_number);
-                return r == 0 ? 0 : USAGE(parser, "--%s %s: expected a number from %lld to %lld", option->name, text, (long long) option->min, (long long) option->max);
+                return r == 0 ? 0
+                              : USAGE(parser, "--%s %s: expected a number from %lld to %lld", option->name, text, (long long) option->min,
+                                      (long long) option->max);
         case VALUE_DURATION:
                 r = str_parse_duration_ms(text, ret_number);
                 if (r == 0 && *ret_number >= option->min && *ret_number <= option->max)
@@ -109,7 +119,9 @@ static int parse_value(struct parser *parser, const struct option_info *option, 
                         return USAGE(parser, "--%s %s: expected a time from %s to %s", option->name, text, least, most);
                 return USAGE(parser, "--%s %s: expected a time such as 500ms, 30s or \"5 min\"", option->name, text);
         case VALUE_CHOICE:
-                return choice_fits(option->choices, text) ? 0 : USAGE(parser, "--%s %s: expected one of %s", option->name, text, option->choices);
+                return choice_fits(option->choices, text)
+                               ? 0
+                               : USAGE(parser, "--%s %s: expected one of %s", option->name, text, option->choices);
         case VALUE_NONE:
         case VALUE_TEXT:
         case VALUE_FILE:
@@ -163,7 +175,8 @@ static int unknown_option(struct parser *parser, const char *name, size_t size) 
         const char *nearest = nearest_option(parser->arguments->verb, name, size), *words = verb_words(parser);
 
         if (nearest)
-                return USAGE(parser, "%s has no option --%.*s; did you mean --%s?", words[0] ? words : "gatewayctl", (int) size, name, nearest);
+                return USAGE(parser, "%s has no option --%.*s; did you mean --%s?", words[0] ? words : "gatewayctl", (int) size, name,
+                             nearest);
         return USAGE(parser, "%s has no option --%.*s", words[0] ? words : "gatewayctl", (int) size, name);
 }
 

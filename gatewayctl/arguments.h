@@ -29,14 +29,14 @@ enum value_kind {
 };
 
 struct option_info {
-        const char *name;   /* without "--"; NULL ends a table */
-        char letter;        /* 0: none */
+        const char *name; /* without "--"; NULL ends a table */
+        char letter;      /* 0: none */
         enum value_kind kind;
-        const char *value;  /* what help calls it: "MODEL" */
-        const char *text;   /* one sentence */
+        const char *value;   /* what help calls it: "MODEL" */
+        const char *text;    /* one sentence */
         const char *choices; /* VALUE_CHOICE: separated by '|' */
-        int64_t min, max;   /* VALUE_NUMBER; VALUE_DURATION in ms */
-        bool repeated;      /* may be given several times */
+        int64_t min, max;    /* VALUE_NUMBER; VALUE_DURATION in ms */
+        bool repeated;       /* may be given several times */
 };
 
 struct argument_info {
@@ -48,10 +48,10 @@ struct argument_info {
 struct session;
 
 struct verb {
-        const char *words;   /* "device adopt" */
-        const char *synopsis; /* what follows: "DEVICE | --match GLOB" */
-        const char *summary; /* one line */
-        const char *details; /* paragraphs and examples; may be NULL */
+        const char *words;                 /* "device adopt" */
+        const char *synopsis;              /* what follows: "DEVICE | --match GLOB" */
+        const char *summary;               /* one line */
+        const char *details;               /* paragraphs and examples; may be NULL */
         const struct option_info *options; /* NULL: only the common ones */
         struct argument_info arguments[4];
         size_t min_arguments, max_arguments;
@@ -88,10 +88,10 @@ void arguments_deinit(struct arguments *arguments);
 
 /* Option names that the verb does not have are programming errors. */
 bool arguments_flag(const struct arguments *arguments, const char *name);
-const char *arguments_text(const struct arguments *arguments, const char *name); /* the last one; NULL: not given */
-bool arguments_number(const struct arguments *arguments, const char *name, int64_t *ret_number); /* false: not given */
+const char *arguments_text(const struct arguments *arguments, const char *name);                      /* the last one; NULL: not given */
+bool arguments_number(const struct arguments *arguments, const char *name, int64_t *ret_number);      /* false: not given */
 int arguments_texts(const struct arguments *arguments, const char *name, struct str_list *ret_texts); /* all; -ENOMEM */
-const char *arguments_at(const struct arguments *arguments, size_t index); /* NULL: not given */
+const char *arguments_at(const struct arguments *arguments, size_t index);                            /* NULL: not given */
 
 /* Of the verb or common; NULL. */
 const struct option_info *option_find(const struct verb *verb, const char *name);

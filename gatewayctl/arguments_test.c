@@ -193,8 +193,12 @@ static void test_every_command_can_explain_itself(void **state) {
 
 int main(void) {
         static const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_words_of_commands), cmocka_unit_test(test_values), cmocka_unit_test(test_behind_two_dashes_nothing_is_an_option),
-                cmocka_unit_test(test_empty_values), cmocka_unit_test(test_mistakes), cmocka_unit_test(test_help),
+                cmocka_unit_test(test_words_of_commands),
+                cmocka_unit_test(test_values),
+                cmocka_unit_test(test_behind_two_dashes_nothing_is_an_option),
+                cmocka_unit_test(test_empty_values),
+                cmocka_unit_test(test_mistakes),
+                cmocka_unit_test(test_help),
                 cmocka_unit_test(test_every_command_can_explain_itself),
         };
 

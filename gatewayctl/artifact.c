@@ -59,7 +59,7 @@ static int print_artifacts(struct session *session, const struct json *result, s
         if (r < 0)
                 return failure_errno(failure, r);
         JSON_FOREACH_ITEM(i, artifact, json_child(result, "artifacts"))
-                add_artifact(table, artifact, session->now_wall_ms);
+        add_artifact(table, artifact, session->now_wall_ms);
         r = session_print_table(session, table, failure);
         if (r < 0)
                 return r;
@@ -98,7 +98,8 @@ static void add_part(struct strbuf *out, const struct json *part) {
 
 static int print_import(struct session *session, const struct json *result, struct failure *failure) {
         const struct json *artifact = json_child(result, "artifact"), *package = json_child(result, "package");
-        const char *sha256 = json_member_text(artifact, "sha256"), *format = json_member_text(package, "format"), *version = json_member_text(package, "version");
+        const char *sha256 = json_member_text(artifact, "sha256"), *format = json_member_text(package, "format"),
+                   *version = json_member_text(package, "version");
         _cleanup_strbuf_ struct strbuf out = STRBUF_INIT(TEXT_LIMIT);
         bool known = false;
 
@@ -109,9 +110,9 @@ static int print_import(struct session *session, const struct json *result, stru
         if (version)
                 strbuf_appendf(&out, "version     %s\n", version);
         JSON_FOREACH_ITEM(i, model, json_child(package, "compatible"))
-                strbuf_appendf(&out, "compatible  %s\n", json_string_or_null(model));
+        strbuf_appendf(&out, "compatible  %s\n", json_string_or_null(model));
         JSON_FOREACH_ITEM(i, part, json_child(package, "parts"))
-                add_part(&out, part);
+        add_part(&out, part);
         JSON_FOREACH_ITEM(i, warning, json_child(package, "warnings")) {
                 text_append_toned(&out, "warning     ", TONE_CARE, &session->style);
                 text_append_wrapped(&out, json_string_or_null(warning) ? json_string_or_null(warning) : "", 12, &session->style);

@@ -8,14 +8,19 @@
 enum { AUDIT_SEQ, AUDIT_TIME, AUDIT_DOOR, AUDIT_PRINCIPAL, AUDIT_COMMAND, AUDIT_DEVICE, AUDIT_VERSION, AUDIT_RESULT };
 
 static const struct table_column audit_columns[] = {
-        [AUDIT_SEQ] = { .title = "SEQ", .side = TABLE_RIGHT }, [AUDIT_TIME] = { .title = "TIME" },
-        [AUDIT_DOOR] = { .title = "DOOR" },                    [AUDIT_PRINCIPAL] = { .title = "BY" },
-        [AUDIT_COMMAND] = { .title = "COMMAND" },              [AUDIT_DEVICE] = { .title = "DEVICE" },
-        [AUDIT_VERSION] = { .title = "VERSION" },              [AUDIT_RESULT] = { .title = "RESULT", .may_cut = true },
+        [AUDIT_SEQ] = { .title = "SEQ", .side = TABLE_RIGHT },
+        [AUDIT_TIME] = { .title = "TIME" },
+        [AUDIT_DOOR] = { .title = "DOOR" },
+        [AUDIT_PRINCIPAL] = { .title = "BY" },
+        [AUDIT_COMMAND] = { .title = "COMMAND" },
+        [AUDIT_DEVICE] = { .title = "DEVICE" },
+        [AUDIT_VERSION] = { .title = "VERSION" },
+        [AUDIT_RESULT] = { .title = "RESULT", .may_cut = true },
 };
 
 static void add_row(struct table *table, const struct json *row, const struct style *style) {
-        const char *before = json_member_text(row, "version_before"), *after = json_member_text(row, "version_after"), *time = json_member_text(row, "time");
+        const char *before = json_member_text(row, "version_before"), *after = json_member_text(row, "version_after"),
+                   *time = json_member_text(row, "time");
         bool credible = true;
         int64_t seq = 0;
         char text[160], at[48] = "";
@@ -101,7 +106,7 @@ static int print_rows(struct session *session, const struct json *rows, struct f
         if (r < 0)
                 return failure_errno(failure, r);
         JSON_FOREACH_ITEM(i, row, rows)
-                add_row(table, row, &session->style);
+        add_row(table, row, &session->style);
         return session_print_table(session, table, failure);
 }
 
@@ -119,11 +124,12 @@ static int print_verdict(struct session *session, const struct json *verdict, st
         json_member_int(verdict, "first_bad", 0, INT64_MAX, &first_bad);
         json_member_int(json_child(verdict, "newest"), "seq", 0, INT64_MAX, &newest);
         if (!is_valid(verdict))
-                return session_say(session, failure, "The chain is broken at row %" PRId64 ": %s\n%s\n", first_bad, text ? text : "its digest does not fit",
-                                   "Treat the machine as tampered with until this is explained.");
+                return session_say(session, failure, "The chain is broken at row %" PRId64 ": %s\n%s\n", first_bad,
+                                   text ? text : "its digest does not fit", "Treat the machine as tampered with until this is explained.");
         if (!digest)
                 return session_say(session, failure, "The chain holds; it has no row yet.\n");
-        return session_say(session, failure, "The chain holds: %" PRId64 " rows, the newest is %" PRId64 " with digest %s.\n", n_rows, newest, digest);
+        return session_say(session, failure, "The chain holds: %" PRId64 " rows, the newest is %" PRId64 " with digest %s.\n", n_rows,
+                           newest, digest);
 }
 
 int run_audit_verify(struct session *session, struct failure *failure) {

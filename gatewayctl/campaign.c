@@ -29,7 +29,8 @@ static struct json *texts_new(const char *const *texts, size_t n_texts) {
 }
 
 /* Appends the jobs of one campaign, each with the campaign's id. */
-static int add_jobs(struct session *session, const char *campaign, const char *device, bool all, struct json *jobs, struct failure *failure) {
+static int add_jobs(struct session *session, const char *campaign, const char *device, bool all, struct json *jobs,
+                    struct failure *failure) {
         static const char *const unfinished[] = { "queued", "in_progress" };
         _cleanup_members_ struct members params = members_new();
         _cleanup_json_ struct json *result = NULL;
@@ -101,7 +102,8 @@ int run_jobs(struct session *session, struct failure *failure) {
         if (session->json)
                 return session_print_json(session, root, failure);
         if (json_length(jobs) == 0)
-                return session_say(session, failure, "No job%s.\n", arguments_flag(session->arguments, "all") ? "" : " waits or runs; --all shows finished ones, too");
+                return session_say(session, failure, "No job%s.\n",
+                                   arguments_flag(session->arguments, "all") ? "" : " waits or runs; --all shows finished ones, too");
         r = jobs_render(jobs, &session->style, &out);
         return r < 0 ? failure_errno(failure, r) : session_print(session, &out, failure);
 }
@@ -128,8 +130,8 @@ static int64_t count_of(const struct json *campaign, const char *name) {
 }
 
 static int64_t count_without_success(const struct json *campaign) {
-        return count_of(campaign, "failed") + count_of(campaign, "timed_out") + count_of(campaign, "rejected") + count_of(campaign, "canceled") +
-               count_of(campaign, "superseded");
+        return count_of(campaign, "failed") + count_of(campaign, "timed_out") + count_of(campaign, "rejected") +
+               count_of(campaign, "canceled") + count_of(campaign, "superseded");
 }
 
 static void number_cell(struct table *table, size_t column, int64_t number) {
@@ -186,7 +188,7 @@ int run_campaign_list(struct session *session, struct failure *failure) {
         if (r < 0)
                 return failure_errno(failure, r);
         JSON_FOREACH_ITEM(i, campaign, json_child(result, "campaigns"))
-                add_campaign(table, campaign);
+        add_campaign(table, campaign);
         return session_print_table(session, table, failure);
 }
 
@@ -221,9 +223,10 @@ static void campaign_head(const struct json *campaign, struct strbuf *out) {
         head_time(out, "accepted", json_member_text(campaign, "accepted"));
         head_time(out, "deadline", json_member_text(campaign, "deadline"));
         head_time(out, "finished", json_member_text(campaign, "finished"));
-        str_format(text, sizeof text, "%" PRId64 ": %" PRId64 " succeeded, %" PRId64 " without success, %" PRId64 " running, %" PRId64 " waiting",
-                   count_of(campaign, "total"), count_of(campaign, "succeeded"), count_without_success(campaign), count_of(campaign, "in_progress"),
-                   count_of(campaign, "queued"));
+        str_format(text, sizeof text,
+                   "%" PRId64 ": %" PRId64 " succeeded, %" PRId64 " without success, %" PRId64 " running, %" PRId64 " waiting",
+                   count_of(campaign, "total"), count_of(campaign, "succeeded"), count_without_success(campaign),
+                   count_of(campaign, "in_progress"), count_of(campaign, "queued"));
         head_line(out, "devices", text);
 }
 
@@ -251,13 +254,13 @@ static const char *job_error(const struct json *job) {
 
 static void job_errors(const struct json *jobs, const struct style *style, struct strbuf *out) {
         JSON_FOREACH_ITEM(i, job, jobs)
-                if (job_error(job)) {
-                        _cleanup_free_ char *clean = text_clean(job_error(job));
-                        char label[STR_DEVICE_ID_SIZE + 4];
-                        str_format(label, sizeof label, "\n%s: ", json_member_text(job, "device"));
-                        strbuf_append(out, label);
-                        text_append_wrapped(out, clean ? clean : "", 2, style);
-                }
+        if (job_error(job)) {
+                _cleanup_free_ char *clean = text_clean(job_error(job));
+                char label[STR_DEVICE_ID_SIZE + 4];
+                str_format(label, sizeof label, "\n%s: ", json_member_text(job, "device"));
+                strbuf_append(out, label);
+                text_append_wrapped(out, clean ? clean : "", 2, style);
+        }
 }
 
 int run_campaign_get(struct session *session, struct failure *failure) {
@@ -281,7 +284,7 @@ int run_campaign_get(struct session *session, struct failure *failure) {
                 return failure_errno(failure, r);
         job_errors(json_child(result, "jobs"), &session->style, &out);
         JSON_FOREACH_ITEM(i, job, json_child(result, "jobs"))
-                job_steps(job, &out);
+        job_steps(job, &out);
         return session_print(session, &out, failure);
 }
 
@@ -359,7 +362,8 @@ static int read_document(const char *path, struct json **ret_document, struct fa
         if (r == -ENOMEM)
                 return failure_errno(failure, r);
         if (r < 0)
-                return failure_set(failure, EXIT_CODE_REFUSED, "document-invalid", "%s: line %u, column %u: %s", path, why.line, why.column, why.text);
+                return failure_set(failure, EXIT_CODE_REFUSED, "document-invalid", "%s: line %u, column %u: %s", path, why.line, why.column,
+                                   why.text);
         if (json_kind(*ret_document) == JSON_KIND_OBJECT)
                 return 0;
         json_free(*ret_document);
@@ -378,12 +382,15 @@ int run_campaign_plan(struct session *session, struct failure *failure) {
         _cleanup_json_ struct json *document = NULL;
         int r = read_document(arguments_at(session->arguments, 0), &document, failure);
 
-        return r < 0 ? r : order_plan(session, &(struct order){ .document = document, .all = arguments_flag(session->arguments, "all") }, failure);
+        return r < 0 ? r
+                     : order_plan(session, &(struct order){ .document = document, .all = arguments_flag(session->arguments, "all") },
+                                  failure);
 }
 
 /* --- pause, resume, cancel, retry --- */
 
-static int call_for_campaign(struct session *session, const char *method, struct members *params, struct json **ret_result, struct failure *failure) {
+static int call_for_campaign(struct session *session, const char *method, struct members *params, struct json **ret_result,
+                             struct failure *failure) {
         members_text(params, "id", arguments_at(session->arguments, 0));
         return session_call_patient(session, method, params, ret_result, failure);
 }
@@ -419,10 +426,13 @@ static int print_canceled(struct session *session, const struct json *result, st
         const struct json *going_on = json_child(result, "not_stopped");
         int r;
 
-        strbuf_appendf(&out, "%s is canceled; %zu stopped.\n", arguments_at(session->arguments, 0), json_length(json_child(result, "stopped")));
+        strbuf_appendf(&out, "%s is canceled; %zu stopped.\n", arguments_at(session->arguments, 0),
+                       json_length(json_child(result, "stopped")));
         JSON_FOREACH_ITEM(i, job, going_on) {
-                const char *device = json_member_text(job, "device"), *step = json_member_text(job, "step"), *reason = json_member_text(job, "reason");
-                strbuf_appendf(&out, "%s goes on (%s): %s\n", device ? device : "", step ? step : "", reason ? reason : "it is behind its point of no return");
+                const char *device = json_member_text(job, "device"), *step = json_member_text(job, "step"),
+                           *reason = json_member_text(job, "reason");
+                strbuf_appendf(&out, "%s goes on (%s): %s\n", device ? device : "", step ? step : "",
+                               reason ? reason : "it is behind its point of no return");
         }
         r = session_print(session, &out, failure);
         return r < 0 ? r : json_length(going_on) > 0 ? EXIT_CODE_FINDINGS : EXIT_CODE_OK;

@@ -212,8 +212,8 @@ static int wait_answer(struct client *client, int64_t timeout_ms, const char *me
                 return failure_set(failure, EXIT_CODE_UNFINISHED, "reply-timeout", "no answer to %s within %lld ms", method,
                                    (long long) timeout_ms);
         if (client->garbage || client->closed_why == -EMSGSIZE)
-                return failure_set(failure, EXIT_CODE_INTERNAL, "reply-invalid", "what answers on %s does not speak the language of gatewayd",
-                                   client->path);
+                return failure_set(failure, EXIT_CODE_INTERNAL, "reply-invalid",
+                                   "what answers on %s does not speak the language of gatewayd", client->path);
         return failure_set(failure, EXIT_CODE_NO_DAEMON, "daemon-not-running", "the daemon closed the connection before it answered to %s",
                            method);
 }
@@ -229,8 +229,8 @@ static int send_request(struct client *client, const struct client_request *requ
         if (r < 0)
                 return failure_errno(failure, r);
         if (size > CONTROL_LINE_MAX)
-                return failure_set(failure, EXIT_CODE_REFUSED, "document-too-large", "the request is larger than the %u bytes that the daemon reads",
-                                   CONTROL_LINE_MAX);
+                return failure_set(failure, EXIT_CODE_REFUSED, "document-too-large",
+                                   "the request is larger than the %u bytes that the daemon reads", CONTROL_LINE_MAX);
         if (!client->connection)
                 r = -EPIPE;
         else if (request->with_fd)
@@ -239,7 +239,9 @@ static int send_request(struct client *client, const struct client_request *requ
                 r = local_connection_send(client->connection, text, size);
         if (r == -ENOMEM || r == -EBUSY)
                 return failure_errno(failure, r);
-        return r == 0 ? 0 : failure_set(failure, EXIT_CODE_NO_DAEMON, "daemon-not-running", "the connection to the daemon broke: %s", strerror(-r));
+        return r == 0 ? 0
+                      : failure_set(failure, EXIT_CODE_NO_DAEMON, "daemon-not-running", "the connection to the daemon broke: %s",
+                                    strerror(-r));
 }
 
 /* The daemon's advice counts: it knows the names of its plugins. */

@@ -36,8 +36,8 @@ struct client_request {
         const char *method;
         struct json *params; /* taken over, also on failure; NULL: none */
         bool with_fd;
-        int fd;              /* goes with the request where with_fd; stays the caller's */
-        int64_t timeout_ms;  /* 0: CLIENT_REPLY_TIMEOUT_MS; < 0: none */
+        int fd;             /* goes with the request where with_fd; stays the caller's */
+        int64_t timeout_ms; /* 0: CLIENT_REPLY_TIMEOUT_MS; < 0: none */
 };
 
 /* *ret_result is an object and the caller's. */

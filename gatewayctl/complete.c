@@ -17,10 +17,10 @@
 struct completion {
         struct session *session;
         struct strbuf out;
-        const char *word;          /* what is typed of it so far */
-        const struct verb *verb;   /* NULL: its words are not complete */
-        char group[64];            /* the first of two words */
-        bool has_first;            /* a first word is there */
+        const char *word;                   /* what is typed of it so far */
+        const struct verb *verb;            /* NULL: its words are not complete */
+        char group[64];                     /* the first of two words */
+        bool has_first;                     /* a first word is there */
         const struct option_info *value_of; /* the word is this option's value */
         size_t n_positional;
         bool only_positional;
@@ -66,8 +66,8 @@ static void offer_ids(struct completion *completion, const char *method, const c
         if (ask(completion, method, &result) < 0)
                 return;
         JSON_FOREACH_ITEM(i, item, json_child(result, list))
-                if (json_member_text(item, "id"))
-                        offer(completion, json_member_text(item, "id"));
+        if (json_member_text(item, "id"))
+                offer(completion, json_member_text(item, "id"));
 }
 
 /* --- what the table knows --- */
@@ -152,7 +152,8 @@ static void offer_next(struct completion *completion) {
 /* --- the words before --- */
 
 static void take_option(struct completion *completion, const char *word) {
-        const struct option_info *option = strncmp(word, "--", 2) == 0 && !strchr(word, '=') ? option_find(completion->verb, word + 2) : NULL;
+        const struct option_info *option =
+                strncmp(word, "--", 2) == 0 && !strchr(word, '=') ? option_find(completion->verb, word + 2) : NULL;
 
         completion->value_of = option && option->kind != VALUE_NONE ? option : NULL;
 }
@@ -173,7 +174,8 @@ static void take_word(struct completion *completion, const char *word) {
                 completion->has_first = true;
                 str_copy(completion->group, sizeof completion->group, word);
                 completion->verb = verb_find(verbs, word);
-        } else if (completion->n_positional == 0 && str_format(words, sizeof words, "%s %s", completion->group, word) == 0 && verb_find(verbs, words)) {
+        } else if (completion->n_positional == 0 && str_format(words, sizeof words, "%s %s", completion->group, word) == 0 &&
+                   verb_find(verbs, words)) {
                 completion->verb = verb_find(verbs, words);
         } else {
                 completion->n_positional++;

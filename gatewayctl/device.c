@@ -27,7 +27,7 @@ static void join(const struct json *texts, char *dst, size_t size) {
         _cleanup_strbuf_ struct strbuf out = STRBUF_INIT(TEXT_LIMIT);
 
         JSON_FOREACH_ITEM(i, text, texts)
-                strbuf_appendf(&out, "%s%s", i ? " " : "", json_string_or_null(text) ? json_string_or_null(text) : "");
+        strbuf_appendf(&out, "%s%s", i ? " " : "", json_string_or_null(text) ? json_string_or_null(text) : "");
         str_copy(dst, size, strbuf_text(&out));
 }
 
@@ -57,7 +57,8 @@ static void add_result(struct table *table, const struct json *device) {
 }
 
 static void add_device(struct table *table, const struct json *device, int64_t now_wall_ms) {
-        const char *name = json_member_text(device, "name"), *seen = json_member_text(device, "last_seen"), *state = json_member_text(device, "state");
+        const char *name = json_member_text(device, "name"), *seen = json_member_text(device, "last_seen"),
+                   *state = json_member_text(device, "state");
         char text[STR_ID_MAX * CAMPAIGN_LABELS_MAX];
 
         table_row(table);
@@ -86,7 +87,7 @@ static int print_devices(struct session *session, const struct json *devices, st
         if (r < 0)
                 return failure_errno(failure, r);
         JSON_FOREACH_ITEM(i, device, devices)
-                add_device(table, device, session->now_wall_ms);
+        add_device(table, device, session->now_wall_ms);
         return session_print_table(session, table, failure);
 }
 
@@ -118,7 +119,8 @@ static bool scan_mistakes(const struct json *drivers, const struct style *style,
 
         JSON_FOREACH_ITEM(i, driver, drivers) {
                 const struct json *error = json_child(driver, "error");
-                const char *name = json_member_text(driver, "name"), *text = json_member_text(error, "text"), *error_name = json_member_text(error, "name");
+                const char *name = json_member_text(driver, "name"), *text = json_member_text(error, "text"),
+                           *error_name = json_member_text(error, "name");
                 char line[640];
                 if (!error)
                         continue;
@@ -132,8 +134,8 @@ static bool scan_mistakes(const struct json *drivers, const struct style *style,
 
 static bool has_discovered(const struct json *devices) {
         JSON_FOREACH_ITEM(i, device, devices)
-                if (str_equal(json_member_text(device, "state"), "discovered"))
-                        return true;
+        if (str_equal(json_member_text(device, "state"), "discovered"))
+                return true;
         return false;
 }
 
@@ -144,7 +146,8 @@ static int print_scan(struct session *session, const struct json *result, struct
         int r = print_devices(session, devices, failure);
 
         if (json_length(devices) == 0)
-                strbuf_append(&out, "Nothing was heard. Is it powered, plugged in, and does its firmware speak? `gatewayctl doctor` checks the gateway's side.\n");
+                strbuf_append(&out, "Nothing was heard. Is it powered, plugged in, and does its firmware speak? `gatewayctl doctor` checks "
+                                    "the gateway's side.\n");
         else if (has_discovered(devices))
                 strbuf_append(&out, "\n`gatewayctl device adopt <device>` adopts one that is discovered; only then it can be updated.\n");
         if (r == 0)
@@ -216,7 +219,8 @@ static void add_head(struct facts *facts, const struct json *device) {
         fact(facts, "device", json_member_text(device, "id"));
         fact(facts, "name", json_member_text(device, "name"));
         json_member_bool(device, "present", &present);
-        str_format(text, sizeof text, "%s, %s", json_member_text(device, "state"), present ? "present" : "not heard since the daemon began");
+        str_format(text, sizeof text, "%s, %s", json_member_text(device, "state"),
+                   present ? "present" : "not heard since the daemon began");
         fact(facts, "state", text);
         model_of(device, text, sizeof text);
         fact(facts, "model", text[0] ? text : "unknown");
@@ -244,23 +248,28 @@ static void add_attributes(struct facts *facts, const struct json *attributes) {
 }
 
 static void add_last_result(struct facts *facts, const struct json *last) {
-        const char *result = json_member_text(last, "result"), *error = json_member_text(last, "error"), *time = json_member_text(last, "time");
+        const char *result = json_member_text(last, "result"), *error = json_member_text(last, "error"),
+                   *time = json_member_text(last, "time");
         char text[160], at[48] = "";
 
         if (!result && !error)
                 return;
         if (time)
                 text_time(at, sizeof at, time);
-        str_format(text, sizeof text, "%s%s%s%s%s", result ? result : "", result && error ? ": " : "", error ? error : "", time ? ", " : "", at);
+        str_format(text, sizeof text, "%s%s%s%s%s", result ? result : "", result && error ? ": " : "", error ? error : "", time ? ", " : "",
+                   at);
         fact(facts, "last result", text);
 }
 
 enum { IMAGE_IMAGE, IMAGE_SLOT, IMAGE_VERSION, IMAGE_FLAGS, IMAGE_SIZE, IMAGE_HASH };
 
 static const struct table_column image_columns[] = {
-        [IMAGE_IMAGE] = { .title = "IMAGE", .side = TABLE_RIGHT }, [IMAGE_SLOT] = { .title = "SLOT", .side = TABLE_RIGHT },
-        [IMAGE_VERSION] = { .title = "VERSION" },                  [IMAGE_FLAGS] = { .title = "FLAGS" },
-        [IMAGE_SIZE] = { .title = "SLOT SIZE", .side = TABLE_RIGHT }, [IMAGE_HASH] = { .title = "HASH", .may_cut = true },
+        [IMAGE_IMAGE] = { .title = "IMAGE", .side = TABLE_RIGHT },
+        [IMAGE_SLOT] = { .title = "SLOT", .side = TABLE_RIGHT },
+        [IMAGE_VERSION] = { .title = "VERSION" },
+        [IMAGE_FLAGS] = { .title = "FLAGS" },
+        [IMAGE_SIZE] = { .title = "SLOT SIZE", .side = TABLE_RIGHT },
+        [IMAGE_HASH] = { .title = "HASH", .may_cut = true },
 };
 
 static void add_image(struct table *table, const struct json *image) {
@@ -290,7 +299,7 @@ static int add_images(struct facts *facts, const struct json *images) {
         if (r < 0)
                 return r;
         JSON_FOREACH_ITEM(i, image, images)
-                add_image(table, image);
+        add_image(table, image);
         if (table_n_rows(table) > 0)
                 strbuf_append_char(&facts->out, '\n');
         return table_render(table, &facts->session->style, &facts->out);
@@ -298,7 +307,8 @@ static int add_images(struct facts *facts, const struct json *images) {
 
 static void add_job(struct facts *facts, const struct json *result) {
         const struct json *job = json_child(result, "job");
-        const char *campaign = json_member_text(result, "campaign"), *state = json_member_text(job, "state"), *step = json_member_text(job, "step");
+        const char *campaign = json_member_text(result, "campaign"), *state = json_member_text(job, "state"),
+                   *step = json_member_text(job, "step");
         char text[256];
 
         if (!job || !state)
@@ -353,7 +363,8 @@ int run_device_forget(struct session *session, struct failure *failure) {
 static int print_diagnosis(struct session *session, const struct json *result, struct failure *failure) {
         _cleanup_strbuf_ struct strbuf out = STRBUF_INIT(TEXT_LIMIT);
         const struct json *error = json_child(result, "error");
-        const char *name = json_member_text(error, "name"), *text = json_member_text(error, "text"), *advice = json_member_text(error, "advice");
+        const char *name = json_member_text(error, "name"), *text = json_member_text(error, "text"),
+                   *advice = json_member_text(error, "advice");
         int r;
 
         JSON_FOREACH_ITEM(i, finding, json_child(result, "findings")) {
@@ -396,7 +407,8 @@ static int adopt_usage(const struct arguments *arguments, struct failure *failur
         if (by_match == (arguments_at(arguments, 0) != NULL))
                 return failure_set(failure, EXIT_CODE_USAGE, "usage", "device adopt: expected a device, or --match GLOB");
         if (by_match && (arguments_text(arguments, "name") || arguments_text(arguments, "address")))
-                return failure_set(failure, EXIT_CODE_USAGE, "usage", "device adopt: --name and --address are for one device, not for --match");
+                return failure_set(failure, EXIT_CODE_USAGE, "usage",
+                                   "device adopt: --name and --address are for one device, not for --match");
         return 0;
 }
 
@@ -404,9 +416,9 @@ static int print_adopted(struct session *session, const struct json *result, str
         _cleanup_strbuf_ struct strbuf out = STRBUF_INIT(TEXT_LIMIT);
 
         JSON_FOREACH_ITEM(i, id, json_child(result, "adopted"))
-                strbuf_appendf(&out, "%s is adopted.\n", json_string_or_null(id));
+        strbuf_appendf(&out, "%s is adopted.\n", json_string_or_null(id));
         JSON_FOREACH_ITEM(i, id, json_child(result, "unchanged"))
-                strbuf_appendf(&out, "%s was adopted already.\n", json_string_or_null(id));
+        strbuf_appendf(&out, "%s was adopted already.\n", json_string_or_null(id));
         if (out.size == 0)
                 strbuf_append(&out, "No discovered device matches.\n");
         return session_print(session, &out, failure);

@@ -103,7 +103,8 @@ static int read_findings(const struct examination *examination, const char *prog
             json_parse(strbuf_text(&examination->output), examination->output.size, 0, ret_result, NULL) == 0)
                 return 0;
         if (examination->term_signal)
-                return failure_set(failure, EXIT_CODE_INTERNAL, "internal-error", "%s --diagnose was ended by signal %d", program, examination->term_signal);
+                return failure_set(failure, EXIT_CODE_INTERNAL, "internal-error", "%s --diagnose was ended by signal %d", program,
+                                   examination->term_signal);
         return failure_set(failure, EXIT_CODE_REFUSED, examination->status == 78 ? "config-invalid" : "internal-error",
                            "%s --diagnose ended with %d: %.300s", program, examination->status, strbuf_text(&examination->said));
 }
@@ -164,7 +165,8 @@ static int add_problems(const struct json *health, struct json *findings) {
         JSON_FOREACH_ITEM(i, problem, json_child(health, "problems")) {
                 const char *name = json_member_text(problem, "name"), *text = json_member_text(problem, "text");
                 if (r == 0)
-                        r = add_finding(findings, name ? name : "health", failing ? "error" : "warning", text ? text : "", json_member_text(problem, "advice"));
+                        r = add_finding(findings, name ? name : "health", failing ? "error" : "warning", text ? text : "",
+                                        json_member_text(problem, "advice"));
         }
         return r;
 }
@@ -197,8 +199,8 @@ static int ask_program(struct session *session, const struct failure *why, struc
                 r = add_finding(findings, "rights", "warning", "the checks below ran with your rights, not with those of the daemon's user",
                                 "Run it as root to see what the daemon's user may do.");
         JSON_FOREACH_ITEM(i, finding, json_child(result, "findings"))
-                if (r == 0)
-                        r = json_append(findings, json_ref(finding));
+        if (r == 0)
+                r = json_append(findings, json_ref(finding));
         if (r == 0)
                 r = json_set(result, "findings", json_ref(findings));
         if (r < 0)
@@ -223,7 +225,8 @@ static void labelled(struct strbuf *out, size_t indent, const char *text, const 
 
 /* Like a table, but with room for texts that take lines: check, level, text, and the remedy beneath. */
 static void render_finding(const struct json *finding, size_t check_columns, const struct style *style, struct strbuf *out) {
-        const char *check = json_member_text(finding, "check"), *level = json_member_text(finding, "level"), *text = json_member_text(finding, "text");
+        const char *check = json_member_text(finding, "check"), *level = json_member_text(finding, "level"),
+                   *text = json_member_text(finding, "text");
         const char *remedy = json_member_text(finding, "remedy");
         size_t indent = check_columns + 2 + 9;
 
@@ -249,7 +252,7 @@ static int print_findings(struct session *session, const struct json *findings, 
                 columns = MAX(columns, width);
         }
         JSON_FOREACH_ITEM(i, finding, findings)
-                render_finding(finding, columns, &session->style, &out);
+        render_finding(finding, columns, &session->style, &out);
         return session_print(session, &out, failure);
 }
 
@@ -257,7 +260,7 @@ static size_t count_level(const struct json *findings, const char *level) {
         size_t n = 0;
 
         JSON_FOREACH_ITEM(i, finding, findings)
-                n += str_equal(json_member_text(finding, "level"), level);
+        n += str_equal(json_member_text(finding, "level"), level);
         return n;
 }
 
@@ -278,7 +281,7 @@ int run_doctor(struct session *session, struct failure *failure) {
         findings = json_child(result, "findings");
         r = session->json ? session_print_json(session, result, failure) : print_findings(session, findings, failure);
         if (r == 0 && !session->json)
-                r = session_say(session, failure, "\n%zu checks, %zu warnings, %zu errors.\n", json_length(findings), count_level(findings, "warning"),
-                                count_level(findings, "error"));
+                r = session_say(session, failure, "\n%zu checks, %zu warnings, %zu errors.\n", json_length(findings),
+                                count_level(findings, "warning"), count_level(findings, "error"));
         return r < 0 ? r : count_level(findings, "error") > 0 ? EXIT_CODE_FINDINGS : EXIT_CODE_OK;
 }

@@ -76,8 +76,8 @@ int run_errors(struct session *session, struct failure *failure) {
                                 nearest = error_catalogue_at(i)->name;
                                 best = str_distance(name, nearest);
                         }
-                return failure_set(failure, EXIT_CODE_USAGE, "usage", "there is no error %s%s%s%s", name, nearest ? "; did you mean " : "", nearest ? nearest : "",
-                                   nearest ? "?" : "; it may be a plugin's own, then its README explains it");
+                return failure_set(failure, EXIT_CODE_USAGE, "usage", "there is no error %s%s%s%s", name, nearest ? "; did you mean " : "",
+                                   nearest ? nearest : "", nearest ? "?" : "; it may be a plugin's own, then its README explains it");
         }
         if (session->json)
                 return print_json(session, name, failure);

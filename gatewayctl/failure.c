@@ -10,12 +10,9 @@ static const struct {
         const char *name;
         enum exit_code exit_code;
 } exit_codes[] = {
-        { "daemon-not-running", EXIT_CODE_NO_DAEMON },
-        { "too-many-clients", EXIT_CODE_NO_DAEMON },
-        { "permission-denied", EXIT_CODE_NOT_PERMITTED },
-        { "out-of-memory", EXIT_CODE_INTERNAL },
-        { "internal-error", EXIT_CODE_INTERNAL },
-        { "internal", EXIT_CODE_INTERNAL },
+        { "daemon-not-running", EXIT_CODE_NO_DAEMON },    { "too-many-clients", EXIT_CODE_NO_DAEMON },
+        { "permission-denied", EXIT_CODE_NOT_PERMITTED }, { "out-of-memory", EXIT_CODE_INTERNAL },
+        { "internal-error", EXIT_CODE_INTERNAL },         { "internal", EXIT_CODE_INTERNAL },
         { "request-invalid", EXIT_CODE_INTERNAL },
 };
 

@@ -16,10 +16,10 @@
 /* docs/GATEWAYCTL.md and `gatewayctl --help` list them. */
 enum exit_code {
         EXIT_CODE_OK = 0,
-        EXIT_CODE_FINDINGS = 1,      /* it was done, but devices failed, or something was found */
-        EXIT_CODE_USAGE = 2,         /* the command line is wrong */
-        EXIT_CODE_REFUSED = 3,       /* the daemon, or the check of a file, says no */
-        EXIT_CODE_NO_DAEMON = 4,     /* no connection, or it broke for good */
+        EXIT_CODE_FINDINGS = 1,  /* it was done, but devices failed, or something was found */
+        EXIT_CODE_USAGE = 2,     /* the command line is wrong */
+        EXIT_CODE_REFUSED = 3,   /* the daemon, or the check of a file, says no */
+        EXIT_CODE_NO_DAEMON = 4, /* no connection, or it broke for good */
         EXIT_CODE_NOT_PERMITTED = 5,
         EXIT_CODE_UNFINISHED = 6,    /* interrupted, or --timeout passed: the work itself goes on */
         EXIT_CODE_NOT_CONFIRMED = 7, /* the question was not answered with yes: nothing was done */

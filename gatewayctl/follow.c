@@ -14,11 +14,11 @@ struct follow {
         struct session *session;
         struct progress *progress;
         char campaign[STR_ID_MAX + 1];
-        char paused[64];  /* the reason that was told last; "" it is not paused */
-        bool running;     /* what comes before is seen by the first look() */
+        char paused[64]; /* the reason that was told last; "" it is not paused */
+        bool running;    /* what comes before is seen by the first look() */
         bool over;
         bool unsubscribed; /* the connection broke since */
-        int error;        /* from inside a notification */
+        int error;         /* from inside a notification */
 };
 
 /* --- news --- */
@@ -98,7 +98,7 @@ static int look(struct follow *follow, struct json **ret_campaign, struct failur
                 return r;
         note_campaign(follow, json_child(result, "campaign"));
         JSON_FOREACH_ITEM(i, job, json_child(result, "jobs"))
-                set_job(follow, json_member_text(job, "device"), job);
+        set_job(follow, json_member_text(job, "device"), job);
         if (ret_campaign)
                 *ret_campaign = TAKE_PTR(result);
         return 0;
@@ -141,10 +141,10 @@ void follow_free(struct follow *follow) {
 static void leave(struct follow *follow, struct failure *failure) {
         bool interrupted = client_is_interrupted(follow->session->client);
 
-        failure_set(failure, EXIT_CODE_UNFINISHED, interrupted ? "interrupted" : "not-finished-in-time",
-                    "%s; the work goes on", interrupted ? "interrupted" : "not finished within --timeout");
-        str_format(failure->advice, sizeof failure->advice, "`gatewayctl watch %s` shows it, `gatewayctl cancel %s` ends it.", follow->campaign,
-                   follow->campaign);
+        failure_set(failure, EXIT_CODE_UNFINISHED, interrupted ? "interrupted" : "not-finished-in-time", "%s; the work goes on",
+                    interrupted ? "interrupted" : "not finished within --timeout");
+        str_format(failure->advice, sizeof failure->advice, "`gatewayctl watch %s` shows it, `gatewayctl cancel %s` ends it.",
+                   follow->campaign, follow->campaign);
 }
 
 /* The daemon went away (restart, update of its package): it goes on with the work when it is back, and so do we. */

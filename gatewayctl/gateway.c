@@ -50,7 +50,7 @@ static void info_head(struct strbuf *out, const struct json *info) {
         fact(out, "version", json_member_text(info, "version"));
         fact_number(out, info, "abi", "plugin ABI");
         JSON_FOREACH_ITEM(i, group, json_child(info, "groups"))
-                fact(out, "group", json_string_or_null(group));
+        fact(out, "group", json_string_or_null(group));
         fact_number(out, info, "pid", "process");
         fact_duration(out, info, "uptime_ms", "running for");
         if (time) {
@@ -64,8 +64,12 @@ static void info_head(struct strbuf *out, const struct json *info) {
         fact_bytes(out, info, "memory_bytes", "memory");
 }
 
-static const struct table_column plugin_columns[] = { { .title = "PLUGIN" }, { .title = "VERSION" }, { .title = "STATE" }, { .title = "SUMMARY", .may_cut = true } };
-static const struct table_column driver_columns[] = { { .title = "DRIVER" }, { .title = "PLUGIN" }, { .title = "STATE" }, { .title = "SUMMARY", .may_cut = true } };
+static const struct table_column plugin_columns[] = {
+        { .title = "PLUGIN" }, { .title = "VERSION" }, { .title = "STATE" }, { .title = "SUMMARY", .may_cut = true }
+};
+static const struct table_column driver_columns[] = {
+        { .title = "DRIVER" }, { .title = "PLUGIN" }, { .title = "STATE" }, { .title = "SUMMARY", .may_cut = true }
+};
 
 static const char *error_or(const struct json *object, const char *flag, const char *yes, const char *no, enum tone *ret_tone) {
         const char *name = json_member_text(json_child(object, "error"), "name");
@@ -78,7 +82,8 @@ static const char *error_or(const struct json *object, const char *flag, const c
 
 static void add_plugin(struct table *table, const struct json *plugin) {
         enum tone tone;
-        const char *state = error_or(plugin, "loaded", "loaded", "not loaded", &tone), *text = json_member_text(json_child(plugin, "error"), "text");
+        const char *state = error_or(plugin, "loaded", "loaded", "not loaded", &tone),
+                   *text = json_member_text(json_child(plugin, "error"), "text");
 
         table_row(table);
         table_cell(table, 0, json_member_text(plugin, "name"));
@@ -89,7 +94,8 @@ static void add_plugin(struct table *table, const struct json *plugin) {
 
 static void add_driver(struct table *table, const struct json *driver) {
         enum tone tone;
-        const char *state = error_or(driver, "started", "ready", "not started", &tone), *text = json_member_text(json_child(driver, "error"), "text");
+        const char *state = error_or(driver, "started", "ready", "not started", &tone),
+                   *text = json_member_text(json_child(driver, "error"), "text");
 
         table_row(table);
         table_cell(table, 0, json_member_text(driver, "name"));
@@ -98,15 +104,15 @@ static void add_driver(struct table *table, const struct json *driver) {
         table_cell(table, 3, text ? text : json_member_text(driver, "summary"));
 }
 
-static int add_table(struct strbuf *out, const struct json *rows, const struct table_column *columns, void (*add)(struct table *, const struct json *),
-                     const struct style *style) {
+static int add_table(struct strbuf *out, const struct json *rows, const struct table_column *columns,
+                     void (*add)(struct table *, const struct json *), const struct style *style) {
         _cleanup_table_ struct table *table = NULL;
         int r = table_new(columns, 4, &table);
 
         if (r < 0)
                 return r;
         JSON_FOREACH_ITEM(i, row, rows)
-                add(table, row);
+        add(table, row);
         if (table_n_rows(table) > 0)
                 strbuf_append_char(out, '\n');
         return table_render(table, style, out);
@@ -144,7 +150,8 @@ static void fact_counts(struct strbuf *out, const struct json *health, const cha
 
 static void health_problems(struct strbuf *out, const struct json *problems, const struct style *style) {
         JSON_FOREACH_ITEM(i, problem, problems) {
-                const char *name = json_member_text(problem, "name"), *text = json_member_text(problem, "text"), *advice = json_member_text(problem, "advice");
+                const char *name = json_member_text(problem, "name"), *text = json_member_text(problem, "text"),
+                           *advice = json_member_text(problem, "advice");
                 _cleanup_free_ char *clean = text_clean(text ? text : "");
                 strbuf_append_char(out, '\n');
                 text_append_toned(out, name ? name : "", TONE_BAD, style);
@@ -203,6 +210,7 @@ int run_gateway_reload(struct session *session, struct failure *failure) {
                 strbuf_appendf(&out, "[%s] %s%s\n", section ? section : "", key ? key : "", needs_restart ? ": only after a restart" : "");
         }
         json_member_int(result, "adopted", 0, INT64_MAX, &n_adopted);
-        strbuf_appendf(&out, "Configuration read: %zu changed, %" PRId64 " devices newly adopted.\n", json_length(json_child(result, "changed")), n_adopted);
+        strbuf_appendf(&out, "Configuration read: %zu changed, %" PRId64 " devices newly adopted.\n",
+                       json_length(json_child(result, "changed")), n_adopted);
         return session_print(session, &out, failure);
 }

@@ -5,6 +5,7 @@
 
 #define SUMMARY_COLUMN 24
 #define OPTION_COLUMN 26
+#define HELP_COLUMNS_MAX 100
 
 /* One entry of a list: the left side, the text behind a column, or on the next line where the left side is too long. */
 static void entry(struct strbuf *out, const char *left, const char *text, size_t column, const struct style *style) {
@@ -42,17 +43,23 @@ static void render_options(struct strbuf *out, const struct option_info *options
         }
 }
 
-/* Lines that begin with a blank are examples and stay as they are; the others are paragraphs. */
+/* Lines that begin with a blank are examples and stay as they are; others are one paragraph until the next empty line. */
 static void render_details(struct strbuf *out, const char *details, const struct style *style) {
-        while (details && *details) {
+        _cleanup_strbuf_ struct strbuf paragraph = STRBUF_INIT(TEXT_LIMIT);
+
+        for (bool more = true; more;) {
                 size_t size = strcspn(details, "\n");
-                char line[2048];
-                str_copy_n(line, sizeof line, details, size);
-                if (line[0] == ' ' || !line[0])
-                        strbuf_appendf(out, "%s\n", line);
-                else
-                        text_append_wrapped(out, line, 0, style);
-                details += size + (details[size] == '\n');
+                bool plain = size > 0 && details[0] != ' ';
+                if (plain)
+                        strbuf_appendf(&paragraph, "%s%.*s", paragraph.size ? " " : "", (int) size, details);
+                more = details[size] == '\n';
+                if (paragraph.size > 0 && (!plain || !more)) {
+                        text_append_wrapped(out, strbuf_text(&paragraph), 0, style);
+                        strbuf_reset(&paragraph);
+                }
+                if (!plain)
+                        strbuf_appendf(out, "%.*s\n", (int) size, details);
+                details += size + more;
         }
 }
 
@@ -99,11 +106,7 @@ static const char exit_codes[] = "  0  done, and every device succeeded\n"
                                  "  7  the question was not answered with yes; nothing was changed\n"
                                  "  8  internal error\n";
 
-int help_render(const struct verb *verb, const char *group, const struct style *style, struct strbuf *out) {
-        if (verb) {
-                render_verb(out, verb, style);
-                return out->error;
-        }
+static void render_all(struct strbuf *out, const char *group, const struct style *style) {
         if (group[0])
                 strbuf_appendf(out, "gatewayctl %s COMMAND\n", group);
         else
@@ -113,11 +116,23 @@ int help_render(const struct verb *verb, const char *group, const struct style *
         strbuf_appendf(out, "\n`gatewayctl %s%sCOMMAND --help` explains one of them.\n", group, group[0] ? " " : "");
         heading(out, "Options of every command", style);
         render_options(out, common_options, style);
-        if (!group[0]) {
-                entry(out, "--version", "Print the version.", OPTION_COLUMN, style);
-                heading(out, "Exit codes", style);
-                strbuf_append(out, exit_codes);
-        }
+        if (group[0])
+                return;
+        entry(out, "--version", "Print the version.", OPTION_COLUMN, style);
+        heading(out, "Exit codes", style);
+        strbuf_append(out, exit_codes);
+}
+
+int help_render(const struct verb *verb, const char *group, const struct style *style, struct strbuf *out) {
+        struct style readable = *style;
+
+        /* Long lines are hard to read, wherever they end up. */
+        if (readable.columns == 0 || readable.columns > HELP_COLUMNS_MAX)
+                readable.columns = HELP_COLUMNS_MAX;
+        if (verb)
+                render_verb(out, verb, &readable);
+        else
+                render_all(out, group, &readable);
         return out->error;
 }
 

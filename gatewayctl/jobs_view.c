@@ -31,7 +31,7 @@ size_t jobs_without_success(const struct json *jobs) {
         size_t n = 0;
 
         JSON_FOREACH_ITEM(i, job, jobs)
-                n += !has_succeeded(job);
+        n += !has_succeeded(job);
         return n;
 }
 
@@ -40,7 +40,8 @@ static const char *error_name(const struct json *job) {
 }
 
 void job_outcome(const struct json *job, char outcome[static OUTCOME_SIZE]) {
-        const char *state = json_member_text(job, "state"), *result = json_member_text(job, "result"), *proof = json_member_text(job, "proof");
+        const char *state = json_member_text(job, "state"), *result = json_member_text(job, "result"),
+                   *proof = json_member_text(job, "proof");
         const char *error = error_name(job);
 
         if (result && proof && strcmp(proof, "none") != 0)
@@ -63,7 +64,8 @@ void job_progress(const struct json *message, struct progress_state *state, char
         if (job_state(message, &job)) {
                 if (job_state_is_final(job)) {
                         job_outcome(message, outcome);
-                        *state = (struct progress_state){ .phase = job == JOB_STATE_SUCCEEDED ? PROGRESS_SUCCEEDED : PROGRESS_FAILED, .outcome = outcome };
+                        *state = (struct progress_state){ .phase = job == JOB_STATE_SUCCEEDED ? PROGRESS_SUCCEEDED : PROGRESS_FAILED,
+                                                          .outcome = outcome };
                 } else if (job == JOB_STATE_QUEUED) {
                         state->phase = PROGRESS_QUEUED;
                 }
@@ -147,10 +149,15 @@ static void add_job(struct table *table, const struct json *job, const struct st
                 table_toned_cell(table, JOB_RESULT, reason, TONE_CARE);
         } else {
                 const char *result = json_member_text(job, "result"), *proof = json_member_text(job, "proof"), *error = error_name(job);
-                str_format(text, sizeof text, "%s%s%s", result ? result : error ? error : "", result && proof ? ", " : "", result && proof ? proof : "");
+                str_format(text, sizeof text, "%s%s%s",
+                           result  ? result
+                           : error ? error
+                                   : "",
+                           result && proof ? ", " : "", result && proof ? proof : "");
                 table_cell(table, JOB_RESULT, text);
         }
-        if (json_member_int(job, "attempt", 2, INT64_MAX, &attempt) == 0 && json_member_int(job, "attempts", 0, INT64_MAX, &attempts) == 0) {
+        if (json_member_int(job, "attempt", 2, INT64_MAX, &attempt) == 0 &&
+            json_member_int(job, "attempts", 0, INT64_MAX, &attempts) == 0) {
                 str_format(text, sizeof text, "%" PRId64 "/%" PRId64, attempt, attempts);
                 table_cell(table, JOB_ATTEMPT, text);
         }
@@ -167,7 +174,7 @@ int jobs_render(const struct json *jobs, const struct style *style, struct strbu
         if (r < 0)
                 return r;
         JSON_FOREACH_ITEM(i, job, jobs)
-                add_job(table, job, style);
+        add_job(table, job, style);
         return table_render(table, style, out);
 }
 
@@ -176,8 +183,10 @@ int jobs_render(const struct json *jobs, const struct style *style, struct strbu
 enum { RESULT_DEVICE, RESULT_RESULT, RESULT_PROOF, RESULT_VERSION, RESULT_TOOK };
 
 static const struct table_column result_columns[] = {
-        [RESULT_DEVICE] = { .title = "DEVICE" },        [RESULT_RESULT] = { .title = "RESULT" },
-        [RESULT_PROOF] = { .title = "PROOF OR ERROR" },           [RESULT_VERSION] = { .title = "VERSION" },
+        [RESULT_DEVICE] = { .title = "DEVICE" },
+        [RESULT_RESULT] = { .title = "RESULT" },
+        [RESULT_PROOF] = { .title = "PROOF OR ERROR" },
+        [RESULT_VERSION] = { .title = "VERSION" },
         [RESULT_TOOK] = { .title = "TOOK", .side = TABLE_RIGHT },
 };
 
@@ -205,8 +214,8 @@ static void labelled(struct strbuf *out, const char *label, const char *text, co
 
 static void render_notes(const struct json *job, const struct style *style, struct strbuf *out) {
         JSON_FOREACH_ITEM(i, note, json_child(job, "notes"))
-                if (json_string_or_null(note))
-                        labelled(out, "    noted: ", json_string_or_null(note), style);
+        if (json_string_or_null(note))
+                labelled(out, "    noted: ", json_string_or_null(note), style);
 }
 
 /* All devices that met this error, then what leads to the repair. */
@@ -262,7 +271,7 @@ int results_render(const struct json *jobs, const struct style *style, struct st
         if (r < 0)
                 return r;
         JSON_FOREACH_ITEM(i, job, jobs)
-                add_result(table, job, style);
+        add_result(table, job, style);
         r = table_render(table, style, out);
         if (r < 0)
                 return r;

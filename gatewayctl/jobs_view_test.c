@@ -27,19 +27,25 @@ static void assert_rendered(render_fn render, const char *jobs_text, struct styl
 }
 
 #define UPDATED(device)                                                                                                                    \
-        "{\"device\":\"" device "\",\"state\":\"succeeded\",\"attempt\":1,\"attempts\":5,\"result\":\"updated\",\"proof\":\"hash-active-confirmed\","  \
-        "\"version_before\":\"1.0.0\",\"version_after\":\"1.1.0\",\"started\":\"2026-11-21T00:00:00Z\",\"finished\":\"2026-11-21T00:00:12Z\"}"
+        "{\"device\":\"" device                                                                                                            \
+        "\",\"state\":\"succeeded\",\"attempt\":1,\"attempts\":5,\"result\":\"updated\",\"proof\":\"hash-active-confirmed\","              \
+        "\"version_before\":\"1.0.0\",\"version_after\":\"1.1.0\",\"started\":\"2026-11-21T00:00:00Z\",\"finished\":\"2026-11-21T00:00:"   \
+        "12Z\"}"
 #define REFUSED(device)                                                                                                                    \
-        "{\"device\":\"" device "\",\"state\":\"failed\",\"attempt\":1,\"attempts\":5,\"version_before\":\"1.0.0\",\"version_after\":\"1.0.0\","      \
-        "\"error\":{\"name\":\"smp-swap-refused\",\"text\":\"image 0 still waits\",\"advice\":\"Compare the slots.\"},\"notes\":[\"142 chunks\"]}"
+        "{\"device\":\"" device                                                                                                            \
+        "\",\"state\":\"failed\",\"attempt\":1,\"attempts\":5,\"version_before\":\"1.0.0\",\"version_after\":\"1.0.0\","                   \
+        "\"error\":{\"name\":\"smp-swap-refused\",\"text\":\"image 0 still waits\",\"advice\":\"Compare the slots.\"},\"notes\":[\"142 "   \
+        "chunks\"]}"
 #define LATE "{\"device\":\"smp-udp:z\",\"state\":\"timed_out\",\"attempt\":0,\"attempts\":5,\"reason\":\"not-seen\"}"
 #define RUNNING                                                                                                                            \
-        "{\"device\":\"smp-udp:r\",\"campaign\":\"c1\",\"state\":\"in_progress\",\"step\":\"upload\",\"percent\":40,\"eta_ms\":4500,\"attempt\":2,\"attempts\":5}"
+        "{\"device\":\"smp-udp:r\",\"campaign\":\"c1\",\"state\":\"in_progress\",\"step\":\"upload\",\"percent\":40,\"eta_ms\":4500,"      \
+        "\"attempt\":2,\"attempts\":5}"
 #define QUEUED "{\"device\":\"smp-udp:q\",\"campaign\":\"c1\",\"state\":\"queued\",\"reason\":\"concurrency\",\"attempt\":0,\"attempts\":5}"
 
 static void test_results(void **state) {
         (void) state;
-        assert_rendered(results_render, "[" UPDATED("smp-udp:a") "," REFUSED("smp-udp:b") "," LATE "," REFUSED("smp-udp:c") "]", (struct style){ .utf8 = true },
+        assert_rendered(results_render, "[" UPDATED("smp-udp:a") "," REFUSED("smp-udp:b") "," LATE "," REFUSED("smp-udp:c") "]",
+                        (struct style){ .utf8 = true },
                         "DEVICE     RESULT     PROOF OR ERROR         VERSION        TOOK\n"
                         "smp-udp:a  updated    hash-active-confirmed  1.0.0 → 1.1.0  12 s\n"
                         "smp-udp:b  failed     smp-swap-refused       1.0.0\n"
@@ -118,9 +124,12 @@ static void test_jobs_and_messages_as_progress(void **state) {
         (void) state;
         assert_progress(RUNNING, (struct progress_state){ .phase = PROGRESS_RUNNING, .step = "upload", .percent = 40, .attempt = 2 });
         assert_progress(QUEUED, (struct progress_state){ .phase = PROGRESS_QUEUED, .waiting = "concurrency", .percent = -1 });
-        assert_progress(REFUSED("b"), (struct progress_state){ .phase = PROGRESS_FAILED, .outcome = "failed: smp-swap-refused", .percent = -1, .attempt = 1 });
+        assert_progress(
+                REFUSED("b"),
+                (struct progress_state){ .phase = PROGRESS_FAILED, .outcome = "failed: smp-swap-refused", .percent = -1, .attempt = 1 });
         assert_progress(LATE, (struct progress_state){ .phase = PROGRESS_FAILED, .outcome = "timed_out", .percent = -1 });
-        assert_progress("{\"step\":\"return\",\"waiting\":\"swapping\"}", (struct progress_state){ .phase = PROGRESS_RUNNING, .step = "return", .waiting = "swapping", .percent = -1 });
+        assert_progress("{\"step\":\"return\",\"waiting\":\"swapping\"}",
+                        (struct progress_state){ .phase = PROGRESS_RUNNING, .step = "return", .waiting = "swapping", .percent = -1 });
         /* In a job, `waiting` is a flag and the reason stands beside it. */
         assert_progress("{\"state\":\"in_progress\",\"waiting\":true,\"reason\":\"low-battery\",\"step\":\"inspect\"}",
                         (struct progress_state){ .phase = PROGRESS_RUNNING, .step = "inspect", .waiting = "low-battery", .percent = -1 });
@@ -128,8 +137,9 @@ static void test_jobs_and_messages_as_progress(void **state) {
 
 int main(void) {
         static const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_results), cmocka_unit_test(test_one_result_needs_no_sum), cmocka_unit_test(test_jobs),
-                cmocka_unit_test(test_how_many_did_not_succeed), cmocka_unit_test(test_outcomes), cmocka_unit_test(test_jobs_and_messages_as_progress),
+                cmocka_unit_test(test_results),  cmocka_unit_test(test_one_result_needs_no_sum),
+                cmocka_unit_test(test_jobs),     cmocka_unit_test(test_how_many_did_not_succeed),
+                cmocka_unit_test(test_outcomes), cmocka_unit_test(test_jobs_and_messages_as_progress),
         };
 
         text_init();

@@ -31,7 +31,9 @@ int order_id(int64_t now_wall_ms, char ret_id[static ORDER_ID_SIZE]) {
 /* --- the document --- */
 
 static void add_policy(const struct arguments *arguments, struct members *document) {
-        static const char *const members[][2] = { { "mode", "mode" }, { "concurrency", "concurrency" }, { "allow_downgrade", "allow-downgrade" } };
+        static const char *const members[][2] = { { "mode", "mode" },
+                                                  { "concurrency", "concurrency" },
+                                                  { "allow_downgrade", "allow-downgrade" } };
         _cleanup_members_ struct members policy = members_new(), trial = members_new();
         int64_t trial_ms;
 
@@ -134,11 +136,13 @@ static int check_statement(struct session *session, const struct order *order, c
         if (!plan_needs_statement(plan))
                 return 0;
         if (!order->stated_device)
-                return failure_set(failure, EXIT_CODE_REFUSED, "compatible-required",
-                                   "the file names no hardware, and several devices are meant: say which hardware it is for with --compatible MODEL");
+                return failure_set(
+                        failure, EXIT_CODE_REFUSED, "compatible-required",
+                        "the file names no hardware, and several devices are meant: say which hardware it is for with --compatible MODEL");
         if (arguments_flag(session->arguments, "yes"))
                 return failure_set(failure, EXIT_CODE_REFUSED, "compatible-required",
-                                   "the file names no hardware, and with --yes nobody looks at the plan: say which hardware it is for with --compatible MODEL");
+                                   "the file names no hardware, and with --yes nobody looks at the plan: say which hardware it is for with "
+                                   "--compatible MODEL");
         return 0;
 }
 
@@ -147,19 +151,21 @@ static bool is_yes(const char *line) {
 }
 
 static int ask(struct session *session, const struct order *order, const struct json *plan, struct failure *failure) {
-        FILE *stream = session->json ? stderr : stdout;
         char line[16] = "";
 
         if (arguments_flag(session->arguments, "yes"))
                 return 0;
+        if (session->json)
+                return failure_set(failure, EXIT_CODE_USAGE, "usage", "--json asks no question: --yes starts, --dry-run only plans");
         if (!isatty(STDIN_FILENO))
-                return failure_set(failure, EXIT_CODE_USAGE, "usage", "there is no terminal to ask on: --yes starts without a question, --dry-run only plans");
+                return failure_set(failure, EXIT_CODE_USAGE, "usage",
+                                   "there is no terminal to ask on: --yes starts without a question, --dry-run only plans");
         if (plan_needs_statement(plan))
-                fprintf(stream, "The file names no hardware. By starting you state that it is made for %s.\n", order->stated_device);
-        fprintf(stream, "Start? [y/N] ");
-        fflush(stream);
+                printf("The file names no hardware. By starting you state that it is made for %s.\n", order->stated_device);
+        printf("Start? [y/N] ");
+        fflush(stdout);
         if (!fgets(line, sizeof line, stdin))
-                fputc('\n', stream);
+                putchar('\n');
         if (is_yes(line))
                 return 0;
         return failure_set(failure, EXIT_CODE_NOT_CONFIRMED, "not-confirmed", "not started, nothing was changed");
@@ -187,7 +193,8 @@ static int start_only(struct session *session, const struct order *order, struct
                 return r;
         if (session->json)
                 return session_print_json(session, result, failure);
-        return session_say(session, failure, "Started as %s. `gatewayctl watch %s` shows the progress, `gatewayctl cancel %s` ends it.\n", id, id, id);
+        return session_say(session, failure, "Started as %s. `gatewayctl watch %s` shows the progress, `gatewayctl cancel %s` ends it.\n",
+                           id, id, id);
 }
 
 static int start_and_follow(struct session *session, const struct order *order, const struct json *plan, struct failure *failure) {

@@ -41,7 +41,8 @@ static int keys_read(const struct arguments *arguments, struct keys *keys, struc
                 r = file_read(keys->paths.items[i], KEY_FILE_MAX, &keys->texts[i], &size, failure);
                 if (r < 0)
                         return r;
-                keys->keys[keys->n_keys++] = (struct gw_public_key){ .name = file_name(keys->paths.items[i]), .pem = keys->texts[i], .pem_size = size };
+                keys->keys[keys->n_keys++] =
+                        (struct gw_public_key){ .name = file_name(keys->paths.items[i]), .pem = keys->texts[i], .pem_size = size };
         }
         return 0;
 }
@@ -63,10 +64,12 @@ static int unknown_format(int fd, const char *path, struct failure *failure) {
                 str_hex_encode(hex, sizeof hex, head, (size_t) n);
         if (n <= 0)
                 return failure_set(failure, EXIT_CODE_REFUSED, "format-unknown", "%s is empty", path);
-        return failure_set(failure, EXIT_CODE_REFUSED, "format-unknown", "%s is of no format that is known here; its first bytes are %s", path, hex);
+        return failure_set(failure, EXIT_CODE_REFUSED, "format-unknown", "%s is of no format that is known here; its first bytes are %s",
+                           path, hex);
 }
 
-static int read_package(int fd, uint64_t size, const struct keys *keys, const char *path, struct gw_package *package, struct failure *failure) {
+static int read_package(int fd, uint64_t size, const struct keys *keys, const char *path, struct gw_package *package,
+                        struct failure *failure) {
         const struct gw_format_options options = {
                 .size = sizeof options,
                 .public_keys = keys->keys,

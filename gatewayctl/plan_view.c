@@ -12,10 +12,14 @@
 enum { COLUMN_DEVICE, COLUMN_MODEL, COLUMN_NOW, COLUMN_NEW, COLUMN_WHAT, COLUMN_MODE, COLUMN_TIME, COLUMN_ROLLBACK };
 
 static const struct table_column plan_columns[] = {
-        [COLUMN_DEVICE] = { .title = "DEVICE" },                  [COLUMN_MODEL] = { .title = "MODEL", .may_cut = true },
-        [COLUMN_NOW] = { .title = "NOW" },                        [COLUMN_NEW] = { .title = "NEW" },
-        [COLUMN_WHAT] = { .title = "WHAT" },                      [COLUMN_MODE] = { .title = "MODE" },
-        [COLUMN_TIME] = { .title = "TIME", .side = TABLE_RIGHT }, [COLUMN_ROLLBACK] = { .title = "ROLLBACK" },
+        [COLUMN_DEVICE] = { .title = "DEVICE" },
+        [COLUMN_MODEL] = { .title = "MODEL", .may_cut = true },
+        [COLUMN_NOW] = { .title = "NOW" },
+        [COLUMN_NEW] = { .title = "NEW" },
+        [COLUMN_WHAT] = { .title = "WHAT" },
+        [COLUMN_MODE] = { .title = "MODE" },
+        [COLUMN_TIME] = { .title = "TIME", .side = TABLE_RIGHT },
+        [COLUMN_ROLLBACK] = { .title = "ROLLBACK" },
 };
 
 int64_t plan_count(const struct json *plan, const char *verdict) {
@@ -58,8 +62,8 @@ static void describe_work(const struct json *entry, char *dst, size_t size) {
 /* Some devices cannot be updated in the mode that was asked for; only then the mode needs a column. */
 static bool modes_differ(const struct json *plan) {
         JSON_FOREACH_ITEM(i, entry, json_child(plan, "devices"))
-                if (json_has(entry, "mode") && !str_equal(json_member_text(entry, "mode"), json_member_text(plan, "mode")))
-                        return true;
+        if (json_has(entry, "mode") && !str_equal(json_member_text(entry, "mode"), json_member_text(plan, "mode")))
+                return true;
         return false;
 }
 
@@ -124,8 +128,8 @@ static int render_table(const struct plan_view *view, const struct style *style,
         if (r < 0)
                 return r;
         JSON_FOREACH_ITEM(i, entry, json_child(view->plan, "devices"))
-                if (view->all || !verdict_is(entry, "not-selected"))
-                        add_entry(table, entry, with_mode);
+        if (view->all || !verdict_is(entry, "not-selected"))
+                add_entry(table, entry, with_mode);
         return table_render(table, style, out);
 }
 

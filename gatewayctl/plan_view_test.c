@@ -25,10 +25,13 @@ static void assert_plan(const struct plan_view *view, struct style style, const 
 }
 
 static const char one[] =
-        "{\"id\":\"c1\",\"revision\":1,\"mode\":\"test-and-confirm\",\"counts\":{\"update\":1,\"wait\":0,\"reject\":0,\"unknown\":0,\"not-selected\":3},"
-        "\"devices\":[{\"device\":\"smp-udp:kitchen\",\"name\":\"kitchen\",\"verdict\":\"update\",\"model\":\"acme,sensor-r2\",\"work\":\"upload\","
+        "{\"id\":\"c1\",\"revision\":1,\"mode\":\"test-and-confirm\",\"counts\":{\"update\":1,\"wait\":0,\"reject\":0,\"unknown\":0,\"not-"
+        "selected\":3},"
+        "\"devices\":[{\"device\":\"smp-udp:kitchen\",\"name\":\"kitchen\",\"verdict\":\"update\",\"model\":\"acme,sensor-r2\",\"work\":"
+        "\"upload\","
         "\"mode\":\"test-and-confirm\",\"upload_bytes\":205312,\"duration_ms\":12400,\"rollback_possible\":true,\"version_now\":\"1.0.0\","
-        "\"version_new\":\"1.1.0\",\"needs_statement\":true},{\"device\":\"smp-udp:attic\",\"name\":\"attic\",\"verdict\":\"not-selected\",\"member\":\"ids\"}],"
+        "\"version_new\":\"1.1.0\",\"needs_statement\":true},{\"device\":\"smp-udp:attic\",\"name\":\"attic\",\"verdict\":\"not-selected\","
+        "\"member\":\"ids\"}],"
         "\"cut\":false,\"warnings\":[\"signed with a key that MCUboot publishes as a sample\"]}";
 
 static void test_one_device(void **state) {
@@ -66,12 +69,16 @@ static void test_the_devices_that_are_not_selected(void **state) {
 }
 
 static const char many[] =
-        "{\"id\":\"c2\",\"revision\":1,\"mode\":\"test-and-confirm\",\"counts\":{\"update\":3,\"wait\":1,\"reject\":2,\"unknown\":1,\"not-selected\":0},\"devices\":["
-        "{\"device\":\"smp-udp:a\",\"verdict\":\"update\",\"work\":\"upload\",\"mode\":\"confirm-only\",\"upload_bytes\":1000,\"duration_ms\":90000,\"rollback_possible\":false,"
+        "{\"id\":\"c2\",\"revision\":1,\"mode\":\"test-and-confirm\",\"counts\":{\"update\":3,\"wait\":1,\"reject\":2,\"unknown\":1,\"not-"
+        "selected\":0},\"devices\":["
+        "{\"device\":\"smp-udp:a\",\"verdict\":\"update\",\"work\":\"upload\",\"mode\":\"confirm-only\",\"upload_bytes\":1000,\"duration_"
+        "ms\":90000,\"rollback_possible\":false,"
         "\"version_now\":\"1.0.0\",\"version_new\":\"1.1.0\",\"text\":\"no rollback on this device: overwrite-only bootloader\"},"
-        "{\"device\":\"smp-udp:b\",\"verdict\":\"update\",\"work\":\"activate\",\"mode\":\"test-and-confirm\",\"rollback_possible\":true,\"version_new\":\"1.1.0\","
+        "{\"device\":\"smp-udp:b\",\"verdict\":\"update\",\"work\":\"activate\",\"mode\":\"test-and-confirm\",\"rollback_possible\":true,"
+        "\"version_new\":\"1.1.0\","
         "\"text\":\"no rollback on this device: overwrite-only bootloader\"},"
-        "{\"device\":\"smp-udp:c\",\"verdict\":\"update\",\"work\":\"nothing\",\"mode\":\"test-and-confirm\",\"version_now\":\"1.1.0\",\"version_new\":\"1.1.0\"},"
+        "{\"device\":\"smp-udp:c\",\"verdict\":\"update\",\"work\":\"nothing\",\"mode\":\"test-and-confirm\",\"version_now\":\"1.1.0\","
+        "\"version_new\":\"1.1.0\"},"
         "{\"device\":\"smp-udp:d\",\"verdict\":\"wait\",\"reason\":\"not-seen\",\"text\":\"not heard since 3 days\"},"
         "{\"device\":\"smp-udp:e\",\"verdict\":\"reject\",\"reason\":\"downgrade\",\"text\":\"it runs 1.2.0\",\"version_now\":\"1.2.0\"},"
         "{\"device\":\"smp-udp:f\",\"verdict\":\"reject\",\"reason\":\"downgrade\",\"text\":\"it runs 1.3.0\",\"version_now\":\"1.3.0\"},"

@@ -28,8 +28,8 @@ struct progress {
         struct style style;
         struct progress_job **jobs; /* in the order in which they were first told of */
         size_t n_jobs, capacity;
-        void *index;       /* tsearch: by device */
-        unsigned n_drawn;  /* lines that stand on the terminal */
+        void *index;      /* tsearch: by device */
+        unsigned n_drawn; /* lines that stand on the terminal */
 };
 
 int progress_new(FILE *stream, bool live, const struct style *style, struct progress **ret_progress) {
@@ -104,7 +104,6 @@ static struct progress_job *job_of(struct progress *progress, const char *device
 static void append_bar(const struct progress *progress, int percent, struct strbuf *out) {
         int filled = MIN(MAX(percent, 0), 100) * BAR_COLUMNS / 100;
 
-        text_append_toned(out, "", TONE_PLAIN, &progress->style);
         if (!progress->style.utf8)
                 strbuf_append_char(out, '[');
         for (int i = 0; i < BAR_COLUMNS; i++)
@@ -230,7 +229,8 @@ static size_t name_columns(const struct progress *progress) {
                 size_t width = text_columns(progress->jobs[i]->device);
                 columns = MAX(columns, width);
         }
-        return MIN(columns, (size_t) PROGRESS_NAME_COLUMNS_MAX);
+        columns = MIN(columns, (size_t) PROGRESS_NAME_COLUMNS_MAX);
+        return progress->style.columns ? MIN(columns, (size_t) progress->style.columns / 2) : columns;
 }
 
 static void render_job(const struct progress *progress, const struct progress_job *job, size_t columns, struct strbuf *out) {
@@ -256,11 +256,15 @@ static void render_job(const struct progress *progress, const struct progress_jo
 
 static void render_counts(const struct progress *progress, struct strbuf *out) {
         size_t n_good = progress_count(progress, PROGRESS_SUCCEEDED), n_bad = progress_count(progress, PROGRESS_FAILED);
+        _cleanup_strbuf_ struct strbuf line = STRBUF_INIT(TEXT_LIMIT);
 
-        strbuf_appendf(out, "%zu of %zu done", n_good + n_bad, progress->n_jobs);
+        strbuf_appendf(&line, "%zu of %zu done", n_good + n_bad, progress->n_jobs);
         if (n_bad > 0)
-                strbuf_appendf(out, ", %zu without success", n_bad);
-        strbuf_appendf(out, ", %zu running, %zu waiting\n", progress_count(progress, PROGRESS_RUNNING), progress_count(progress, PROGRESS_QUEUED));
+                strbuf_appendf(&line, ", %zu without success", n_bad);
+        strbuf_appendf(&line, ", %zu running, %zu waiting", progress_count(progress, PROGRESS_RUNNING),
+                       progress_count(progress, PROGRESS_QUEUED));
+        text_append_cut(out, strbuf_text(&line), progress->style.columns ? progress->style.columns : NO_TERMINAL_COLUMNS, &progress->style);
+        strbuf_append_char(out, '\n');
 }
 
 int progress_render(const struct progress *progress, unsigned rows, struct strbuf *out) {

@@ -26,12 +26,12 @@ enum progress_phase {
 struct progress_state {
         enum progress_phase phase;
         const char *step;
-        const char *waiting; /* name of the reason */
-        const char *outcome; /* of SUCCEEDED and FAILED: "updated, proof hash-active-confirmed" */
-        int percent;         /* -1 unknown */
+        const char *waiting;  /* name of the reason */
+        const char *outcome;  /* of SUCCEEDED and FAILED: "updated, proof hash-active-confirmed" */
+        int percent;          /* -1 unknown */
         int64_t rate_bytes_s; /* 0 unknown */
-        int64_t eta_ms;      /* 0 unknown */
-        int64_t attempt;     /* 0 unknown */
+        int64_t eta_ms;       /* 0 unknown */
+        int64_t attempt;      /* 0 unknown */
 };
 
 struct progress;

@@ -31,11 +31,15 @@ static void assert_picture(struct progress *progress, unsigned rows, const char 
 }
 
 static void fill(struct progress *progress) {
-        set(progress, "smp-udp:a", (struct progress_state){ .phase = PROGRESS_RUNNING, .step = "upload", .percent = 62, .rate_bytes_s = 35021, .eta_ms = 3400 });
-        set(progress, "smp-udp:bb", (struct progress_state){ .phase = PROGRESS_RUNNING, .step = "return", .waiting = "swapping", .percent = -1, .attempt = 2 });
+        set(progress, "smp-udp:a",
+            (struct progress_state){ .phase = PROGRESS_RUNNING, .step = "upload", .percent = 62, .rate_bytes_s = 35021, .eta_ms = 3400 });
+        set(progress, "smp-udp:bb",
+            (struct progress_state){ .phase = PROGRESS_RUNNING, .step = "return", .waiting = "swapping", .percent = -1, .attempt = 2 });
         set(progress, "smp-udp:c", (struct progress_state){ .phase = PROGRESS_QUEUED, .waiting = "concurrency", .percent = -1 });
-        set(progress, "smp-udp:d", (struct progress_state){ .phase = PROGRESS_SUCCEEDED, .outcome = "updated, proof hash-active-confirmed", .percent = -1 });
-        set(progress, "smp-udp:e", (struct progress_state){ .phase = PROGRESS_FAILED, .outcome = "failed: smp-swap-refused", .percent = -1 });
+        set(progress, "smp-udp:d",
+            (struct progress_state){ .phase = PROGRESS_SUCCEEDED, .outcome = "updated, proof hash-active-confirmed", .percent = -1 });
+        set(progress, "smp-udp:e",
+            (struct progress_state){ .phase = PROGRESS_FAILED, .outcome = "failed: smp-swap-refused", .percent = -1 });
         set(progress, "smp-udp:f", (struct progress_state){ .phase = PROGRESS_RUNNING, .percent = -1 });
         set(progress, "smp-udp:g", (struct progress_state){ .phase = PROGRESS_QUEUED, .percent = -1 });
 }
@@ -81,12 +85,13 @@ static void test_a_line_is_never_wider_than_the_terminal(void **state) {
         struct progress *progress = make((struct style){ .utf8 = true, .colour = true, .columns = 40 });
 
         (void) state;
-        set(progress, "smp-serial:a-very-long-serial-number-of-a-board-if02", (struct progress_state){ .phase = PROGRESS_FAILED, .outcome = "failed: smp-swap-refused", .percent = -1 });
+        set(progress, "smp-serial:a-very-long-serial-number-of-a-board-if02",
+            (struct progress_state){ .phase = PROGRESS_FAILED, .outcome = "failed: smp-swap-refused", .percent = -1 });
         set(progress, "smp-udp:a", (struct progress_state){ .phase = PROGRESS_RUNNING, .step = "upload", .percent = 5 });
         assert_picture(progress, 0,
-                       "smp-serial:a-very-long-serial-number-of…  \n"
-                       "smp-udp:a                                 \n"
-                       "1 of 2 done, 1 without success, 1 running, 0 waiting\n");
+                       "smp-serial:a-very-l…  failed: smp-swap-…\n"
+                       "smp-udp:a             upload   █░░░░░░░…\n"
+                       "1 of 2 done, 1 without success, 1 runni…\n");
 }
 
 static void test_counts(void **state) {
@@ -134,7 +139,8 @@ static void test_elsewhere_a_line_for_every_change(void **state) {
         open_stream(&stream, false);
         set(stream.progress, "a", (struct progress_state){ .phase = PROGRESS_QUEUED, .percent = -1 });
         set(stream.progress, "a", (struct progress_state){ .phase = PROGRESS_RUNNING, .step = "upload", .percent = 0 });
-        set(stream.progress, "a", (struct progress_state){ .phase = PROGRESS_RUNNING, .step = "upload", .percent = 50, .rate_bytes_s = 1000, .attempt = 1 });
+        set(stream.progress, "a",
+            (struct progress_state){ .phase = PROGRESS_RUNNING, .step = "upload", .percent = 50, .rate_bytes_s = 1000, .attempt = 1 });
         set(stream.progress, "a", (struct progress_state){ .phase = PROGRESS_RUNNING, .step = "upload", .percent = 51, .attempt = 2 });
         set(stream.progress, "a", (struct progress_state){ .phase = PROGRESS_SUCCEEDED, .outcome = "already", .percent = -1 });
         assert_false(progress_is_stale(stream.progress));

@@ -204,8 +204,8 @@ static int append_page(struct json *whole, const struct json *page, const char *
         int r = items ? 0 : -EBADMSG;
 
         JSON_FOREACH_ITEM(i, item, json_child(page, list))
-                if (r == 0)
-                        r = json_append(items, json_ref(item));
+        if (r == 0)
+                r = json_append(items, json_ref(item));
         if (r == 0)
                 r = json_remove(whole, "next");
         if (r == 0 && json_has(page, "next"))

@@ -25,8 +25,8 @@ struct session {
         struct client *client; /* NULL until session_connect() */
         struct style style;    /* of what goes to stdout */
         bool json;
-        int64_t timeout_ms;    /* 0: --timeout was not given */
-        int64_t begun_ms;      /* monotonic */
+        int64_t timeout_ms; /* 0: --timeout was not given */
+        int64_t begun_ms;   /* monotonic */
         int64_t now_wall_ms;
 };
 

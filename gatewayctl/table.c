@@ -113,7 +113,8 @@ static void squeeze(const struct table *table, size_t widths[TABLE_COLUMNS_MAX],
         while (total(table, widths) > room) {
                 size_t widest = table->n_columns;
                 for (size_t c = 0; c < table->n_columns; c++)
-                        if (table->columns[c].may_cut && widths[c] > TABLE_CUT_MIN && (widest == table->n_columns || widths[c] > widths[widest]))
+                        if (table->columns[c].may_cut && widths[c] > TABLE_CUT_MIN &&
+                            (widest == table->n_columns || widths[c] > widths[widest]))
                                 widest = c;
                 if (widest == table->n_columns)
                         return;

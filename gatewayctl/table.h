@@ -31,8 +31,8 @@ DEFINE_CLEANUP(struct table *, table_free);
 #define _cleanup_table_ _cleanup_(table_freep)
 
 /* Out of memory sticks until table_render(). */
-void table_row(struct table *table);                                              /* begins a row of empty cells */
-void table_cell(struct table *table, size_t column, const char *text);            /* of the last row; NULL: stays empty */
+void table_row(struct table *table);                                   /* begins a row of empty cells */
+void table_cell(struct table *table, size_t column, const char *text); /* of the last row; NULL: stays empty */
 void table_toned_cell(struct table *table, size_t column, const char *text, enum tone tone);
 size_t table_n_rows(const struct table *table);
 

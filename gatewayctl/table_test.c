@@ -127,10 +127,14 @@ static void test_many_rows(void **state) {
 
 int main(void) {
         static const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_aligned_by_what_is_seen), cmocka_unit_test(test_nothing_without_rows),
-                cmocka_unit_test(test_a_row_of_empty_cells), cmocka_unit_test(test_narrow_terminal_cuts_the_widest_first),
-                cmocka_unit_test(test_a_column_is_never_cut_to_nothing), cmocka_unit_test(test_tones_do_not_disturb_the_columns),
-                cmocka_unit_test(test_control_characters_are_shown_not_sent), cmocka_unit_test(test_many_rows),
+                cmocka_unit_test(test_aligned_by_what_is_seen),
+                cmocka_unit_test(test_nothing_without_rows),
+                cmocka_unit_test(test_a_row_of_empty_cells),
+                cmocka_unit_test(test_narrow_terminal_cuts_the_widest_first),
+                cmocka_unit_test(test_a_column_is_never_cut_to_nothing),
+                cmocka_unit_test(test_tones_do_not_disturb_the_columns),
+                cmocka_unit_test(test_control_characters_are_shown_not_sent),
+                cmocka_unit_test(test_many_rows),
         };
 
         text_init();

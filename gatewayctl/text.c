@@ -93,8 +93,8 @@ int text_append_blanks(struct strbuf *out, size_t n_columns) {
 
 int text_append_toned(struct strbuf *out, const char *text, enum tone tone, const struct style *style) {
         static const char *const codes[] = {
-                [TONE_PLAIN] = "", [TONE_STRONG] = "\033[1m", [TONE_GOOD] = "\033[32m",
-                [TONE_BAD] = "\033[31m", [TONE_CARE] = "\033[33m", [TONE_FAINT] = "\033[2m",
+                [TONE_PLAIN] = "",       [TONE_STRONG] = "\033[1m", [TONE_GOOD] = "\033[32m",
+                [TONE_BAD] = "\033[31m", [TONE_CARE] = "\033[33m",  [TONE_FAINT] = "\033[2m",
         };
 
         if (!style->colour || tone == TONE_PLAIN || !text[0])

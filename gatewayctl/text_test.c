@@ -149,8 +149,14 @@ static void test_what_a_peer_wrote_cannot_move_the_cursor(void **state) {
 
 int main(void) {
         static const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_columns), cmocka_unit_test(test_cut), cmocka_unit_test(test_wrapped), cmocka_unit_test(test_bytes),
-                cmocka_unit_test(test_duration), cmocka_unit_test(test_ago), cmocka_unit_test(test_time_is_local), cmocka_unit_test(test_tones),
+                cmocka_unit_test(test_columns),
+                cmocka_unit_test(test_cut),
+                cmocka_unit_test(test_wrapped),
+                cmocka_unit_test(test_bytes),
+                cmocka_unit_test(test_duration),
+                cmocka_unit_test(test_ago),
+                cmocka_unit_test(test_time_is_local),
+                cmocka_unit_test(test_tones),
                 cmocka_unit_test(test_what_a_peer_wrote_cannot_move_the_cursor),
         };
 

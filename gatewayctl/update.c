@@ -42,7 +42,8 @@ static int match_devices(struct session *session, const char *glob, struct str_l
                         return failure_errno(failure, r);
         }
         if (ids->n_items == 0 && n_discovered > 0)
-                return failure_set(failure, EXIT_CODE_REFUSED, "not-adopted", "%zu devices match %s, none of them is adopted", n_discovered, glob);
+                return failure_set(failure, EXIT_CODE_REFUSED, "not-adopted", "%zu devices match %s, none of them is adopted", n_discovered,
+                                   glob);
         if (ids->n_items == 0)
                 return failure_set(failure, EXIT_CODE_REFUSED, "no-device-matches", "no device matches %s", glob);
         if (n_discovered > 0 && !session->json)

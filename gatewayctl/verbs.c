@@ -9,18 +9,29 @@
 
 #include "document/limits.h"
 
-#define END { .name = NULL }
-#define FLAG(name_, text_) { .name = name_, .kind = VALUE_NONE, .text = text_ }
-#define TEXT(name_, value_, text_) { .name = name_, .kind = VALUE_TEXT, .value = value_, .text = text_ }
-#define TEXTS(name_, value_, text_) { .name = name_, .kind = VALUE_TEXT, .value = value_, .text = text_, .repeated = true }
-#define NUMBER(name_, value_, min_, max_, text_) { .name = name_, .kind = VALUE_NUMBER, .value = value_, .min = min_, .max = max_, .text = text_ }
-#define DURATION(name_, min_, max_, text_) { .name = name_, .kind = VALUE_DURATION, .value = "TIME", .min = min_, .max = max_, .text = text_ }
-#define CHOICE(name_, value_, choices_, text_) { .name = name_, .kind = VALUE_CHOICE, .value = value_, .choices = choices_, .text = text_ }
+#define END                                                                                                                                \
+        { .name = NULL }
+#define FLAG(name_, text_)                                                                                                                 \
+        { .name = name_, .kind = VALUE_NONE, .text = text_ }
+#define TEXT(name_, value_, text_)                                                                                                         \
+        { .name = name_, .kind = VALUE_TEXT, .value = value_, .text = text_ }
+#define TEXTS(name_, value_, text_)                                                                                                        \
+        { .name = name_, .kind = VALUE_TEXT, .value = value_, .text = text_, .repeated = true }
+#define NUMBER(name_, value_, min_, max_, text_)                                                                                           \
+        { .name = name_, .kind = VALUE_NUMBER, .value = value_, .min = min_, .max = max_, .text = text_ }
+#define DURATION(name_, min_, max_, text_)                                                                                                 \
+        { .name = name_, .kind = VALUE_DURATION, .value = "TIME", .min = min_, .max = max_, .text = text_ }
+#define CHOICE(name_, value_, choices_, text_)                                                                                             \
+        { .name = name_, .kind = VALUE_CHOICE, .value = value_, .choices = choices_, .text = text_ }
 
-#define MODE CHOICE("mode", "MODE", "test-and-confirm|confirm-only|test-only|upload-only", \
-                    "How the new image is made to run (default: the gateway's, test-and-confirm).")
-#define TRIAL DURATION("trial", 0, CAMPAIGN_TRIAL_MAX_S * 1000ll, "How long the new image runs on trial before it is confirmed (default: the gateway's, 60 s).")
-#define YES { .name = "yes", .letter = 'y', .kind = VALUE_NONE, .text = "Start without asking." }
+#define MODE                                                                                                                               \
+        CHOICE("mode", "MODE", "test-and-confirm|confirm-only|test-only|upload-only",                                                      \
+               "How the new image is made to run (default: the gateway's, test-and-confirm).")
+#define TRIAL                                                                                                                              \
+        DURATION("trial", 0, CAMPAIGN_TRIAL_MAX_S * 1000ll,                                                                                \
+                 "How long the new image runs on trial before it is confirmed (default: the gateway's, 60 s).")
+#define YES                                                                                                                                \
+        { .name = "yes", .letter = 'y', .kind = VALUE_NONE, .text = "Start without asking." }
 #define DRY_RUN FLAG("dry-run", "Only show the plan.")
 #define NO_WAIT FLAG("no-wait", "Start, and do not wait for the end.")
 
@@ -80,7 +91,9 @@ static const struct option_info campaign_get_options[] = {
         FLAG("steps", "Also every step of every job, with its time."),
         END,
 };
-static const struct option_info report_options[] = { NUMBER("revision", "N", 1, CAMPAIGN_REVISION_MAX, "This revision (default: the highest)."), END };
+static const struct option_info report_options[] = {
+        NUMBER("revision", "N", 1, CAMPAIGN_REVISION_MAX, "This revision (default: the highest)."), END
+};
 static const struct option_info start_options[] = { YES, DRY_RUN, NO_WAIT, END };
 static const struct option_info watch_options[] = {
         { .name = "campaign", .kind = VALUE_CAMPAIGN, .value = "ID", .text = "Only events of this campaign, as a stream." },
@@ -92,15 +105,26 @@ static const struct option_info watch_options[] = {
 static const struct option_info pause_options[] = { TEXT("reason", "TEXT", "What others are told."), END };
 static const struct option_info retry_options[] = {
         { .name = "device", .kind = VALUE_DEVICE, .value = "DEVICE", .text = "Only this device.", .repeated = true },
-        { .name = "error", .kind = VALUE_ERROR_NAME, .value = "NAME", .text = "Only devices that failed with this error.", .repeated = true },
+        { .name = "error",
+          .kind = VALUE_ERROR_NAME,
+          .value = "NAME",
+          .text = "Only devices that failed with this error.",
+          .repeated = true },
         END,
 };
 static const struct option_info inspect_options[] = {
-        { .name = "key", .kind = VALUE_FILE, .value = "PEM", .text = "A public key: the file must be signed by it (or one of them).", .repeated = true },
+        { .name = "key",
+          .kind = VALUE_FILE,
+          .value = "PEM",
+          .text = "A public key: the file must be signed by it (or one of them).",
+          .repeated = true },
         END,
 };
 static const struct option_info doctor_options[] = {
-        { .name = "config", .kind = VALUE_FILE, .value = "FILE", .text = "The configuration of a daemon that does not run (default: its own)." },
+        { .name = "config",
+          .kind = VALUE_FILE,
+          .value = "FILE",
+          .text = "The configuration of a daemon that does not run (default: its own)." },
         END,
 };
 static const struct option_info audit_options[] = {
@@ -110,9 +134,12 @@ static const struct option_info audit_options[] = {
         END,
 };
 
-#define DEVICE { "DEVICE", VALUE_DEVICE, NULL }
-#define CAMPAIGN { "CAMPAIGN", VALUE_CAMPAIGN, NULL }
-#define FILE_ARGUMENT { "FILE", VALUE_FILE, NULL }
+#define DEVICE                                                                                                                             \
+        { "DEVICE", VALUE_DEVICE, NULL }
+#define CAMPAIGN                                                                                                                           \
+        { "CAMPAIGN", VALUE_CAMPAIGN, NULL }
+#define FILE_ARGUMENT                                                                                                                      \
+        { "FILE", VALUE_FILE, NULL }
 
 static const char update_details[] =
         "DEVICE is an id (smp-serial:000683-if02), or a name or key that only one device has. FILE is what the build makes for updates:\n"
@@ -123,7 +150,8 @@ static const char update_details[] =
         "  gatewayctl update --match 'sensor-*' app_update.bin --concurrency 5\n"
         "  gatewayctl update kitchen app_update.bin --dry-run --json\n"
         "\n"
-        "A file that names no hardware (an MCUboot image does not): naming one device and saying yes is your word that it fits; with --yes\n"
+        "A file that names no hardware (an MCUboot image does not): naming one device and saying yes is your word that it fits; with "
+        "--yes\n"
         "or --match that word is --compatible. It is compared with the model of each device.\n"
         "Ctrl-C leaves the work running; `gatewayctl watch` comes back to it, `gatewayctl cancel` ends it.";
 static const char rollback_details[] =
@@ -136,66 +164,96 @@ static const char adopt_details[] =
         "  gatewayctl device adopt smp-serial:000683-if02 --name kitchen --model acme,sensor-r2 --label sensor\n"
         "  gatewayctl device adopt --match 'smp-serial:*'";
 static const char import_details[] =
-        "A list of devices to adopt or change: with a header that names the columns (id, name, model, labels, address; labels separated by\n"
+        "A list of devices to adopt or change: with a header that names the columns (id, name, model, labels, address; labels separated "
+        "by\n"
         "blanks), or just one id a line. Every mistake is told with line and column, and then nothing is done. FILE may be - .\n"
         "\n"
         "  id,name,model,labels,address\n"
         "  smp-udp:kitchen,\"Kitchen, left\",\"acme,sensor-r2\",sensor kitchen,192.0.2.7:1337";
-static const char start_details[] =
-        "FILE is a campaign document in JSON (schemas/campaign.schema.json), - is standard input. Files that it names without a URL have to be\n"
-        "imported before (gatewayctl artifact import).";
-static const char watch_details[] =
-        "With a campaign: its progress until it is over; the exit code says how it ended. Without: every event of the gateway as it happens,\n"
-        "until Ctrl-C; with --json a line each.\n"
-        "\n"
-        "  gatewayctl watch\n"
-        "  gatewayctl watch local-20261205T140307-3f9a1c2e\n"
-        "  gatewayctl watch --from 1 --json";
+static const char start_details[] = "FILE is a campaign document in JSON (schemas/campaign.schema.json), - is standard input. Files that "
+                                    "it names without a URL have to be\n"
+                                    "imported before (gatewayctl artifact import).";
+static const char watch_details[] = "With a campaign: its progress until it is over; the exit code says how it ended. Without: every event "
+                                    "of the gateway as it happens,\n"
+                                    "until Ctrl-C; with --json a line each.\n"
+                                    "\n"
+                                    "  gatewayctl watch\n"
+                                    "  gatewayctl watch local-20261205T140307-3f9a1c2e\n"
+                                    "  gatewayctl watch --from 1 --json";
 static const char inspect_details[] =
         "Needs no daemon. Says what the file is, which images in which version it holds, how it is signed, and what is wrong with it.\n"
         "\n"
         "  gatewayctl package inspect app_update.bin\n"
         "  gatewayctl package inspect dfu_application.zip --key acme.pem";
-static const char doctor_details[] =
-        "The running daemon makes the checks itself. Without one its program is run with --diagnose, as the daemon's user where this is root.\n"
-        "The exit code is 1 where there is an error; warnings alone give 0.";
-static const char retry_details[] = "Queues the jobs again that ended without success, with fresh attempts: all of them, or those of --device and --error.";
+static const char doctor_details[] = "The running daemon makes the checks itself. Without one its program is run with --diagnose, as the "
+                                     "daemon's user where this is root.\n"
+                                     "The exit code is 1 where there is an error; warnings alone give 0.";
+static const char retry_details[] =
+        "Queues the jobs again that ended without success, with fresh attempts: all of them, or those of --device and --error.";
+
+#define VERB(words_, synopsis_, summary_, run_, ...)                                                                                       \
+        { .words = words_, .synopsis = synopsis_, .summary = summary_, .run = run_, __VA_ARGS__ }
 
 const struct verb verbs[] = {
-        { "update", "(DEVICE | --match GLOB) FILE", "Bring a firmware file to a device, or to several.", update_details, update_options, { DEVICE, FILE_ARGUMENT }, 1, 2, false, run_update },
-        { "rollback", "DEVICE", "Bring a device back to the image in its other slot.", rollback_details, rollback_options, { DEVICE }, 1, 1, false, run_rollback },
-        { "device list", "", "The devices that the gateway knows.", NULL, list_options, { END }, 0, 0, false, run_device_list },
-        { "device get", "DEVICE", "Everything that is known of a device: versions, slots, hashes, last result.", NULL, NULL, { DEVICE }, 1, 1, false, run_device_get },
-        { "device scan", "", "Listen for devices now.", NULL, scan_options, { END }, 0, 0, false, run_device_scan },
-        { "device adopt", "(DEVICE | --match GLOB)", "Allow that a discovered device is updated.", adopt_details, adopt_options, { DEVICE }, 0, 1, false, run_device_adopt },
-        { "device set", "DEVICE", "Change name, model, address or labels of a device.", NULL, set_options, { DEVICE }, 1, 1, false, run_device_set },
-        { "device forget", "DEVICE", "Take an adoption back and forget what is known of the device.", NULL, NULL, { DEVICE }, 1, 1, false, run_device_forget },
-        { "device import", "FILE", "Adopt or change many devices by a list (CSV).", import_details, import_options, { FILE_ARGUMENT }, 1, 1, false, run_device_import },
-        { "device diagnose", "DEVICE", "Ask the device itself, and say what is found; changes nothing.", NULL, NULL, { DEVICE }, 1, 1, false, run_device_diagnose },
-        { "jobs", "", "What is being done to which device.", NULL, jobs_options, { END }, 0, 0, false, run_jobs },
-        { "watch", "[CAMPAIGN]", "Watch a campaign to its end, or everything as it happens.", watch_details, watch_options, { CAMPAIGN }, 0, 1, false, run_watch },
-        { "pause", "CAMPAIGN", "Start nothing more of a campaign; what runs stops where it can go on later.", NULL, pause_options, { CAMPAIGN }, 1, 1, false, run_pause },
-        { "resume", "CAMPAIGN", "Let a paused campaign go on.", NULL, NULL, { CAMPAIGN }, 1, 1, false, run_resume },
-        { "cancel", "CAMPAIGN", "End a campaign; a job behind its point of no return goes on, and is named.", NULL, NULL, { CAMPAIGN }, 1, 1, false, run_cancel },
-        { "retry", "CAMPAIGN", "Queue again what ended without success.", retry_details, retry_options, { CAMPAIGN }, 1, 1, false, run_retry },
-        { "campaign list", "", "All campaigns, newest first.", NULL, campaign_list_options, { END }, 0, 0, false, run_campaign_list },
-        { "campaign get", "CAMPAIGN", "One campaign with its jobs.", NULL, campaign_get_options, { CAMPAIGN }, 1, 1, false, run_campaign_get },
-        { "campaign report", "CAMPAIGN", "Counts, failures grouped by error with advice, devices not seen.", NULL, report_options, { CAMPAIGN }, 1, 1, false, run_campaign_report },
-        { "campaign plan", "FILE", "What a campaign document would do; touches nothing.", start_details, plan_options, { FILE_ARGUMENT }, 1, 1, false, run_campaign_plan },
-        { "campaign start", "FILE", "Start a campaign document: plan, question, progress, results.", start_details, start_options, { FILE_ARGUMENT }, 1, 1, false, run_campaign_start },
-        { "artifact list", "", "The firmware files on the gateway.", NULL, NULL, { END }, 0, 0, false, run_artifact_list },
-        { "artifact import", "FILE", "Bring a firmware file to the gateway.", NULL, NULL, { FILE_ARGUMENT }, 1, 1, false, run_artifact_import },
-        { "artifact remove", "SHA256", "Remove a firmware file that no live work needs.", NULL, NULL, { { "SHA256", VALUE_TEXT, NULL } }, 1, 1, false, run_artifact_remove },
-        { "package inspect", "FILE", "Explain a firmware file.", inspect_details, inspect_options, { FILE_ARGUMENT }, 1, 1, false, run_package_inspect },
-        { "doctor", "", "Check disk, clock, plugins, ports and permissions; each with cause and remedy.", doctor_details, doctor_options, { END }, 0, 0, false, run_doctor },
-        { "audit", "", "Who ordered what, when, and what became of it.", NULL, audit_options, { END }, 0, 0, false, run_audit },
-        { "audit verify", "", "Check that no row of the audit log was changed or removed.", NULL, NULL, { END }, 0, 0, false, run_audit_verify },
-        { "info", "", "The gateway: version, clock, plugins, drivers.", NULL, NULL, { END }, 0, 0, false, run_gateway_info },
-        { "gateway info", "", "The same as `info`.", NULL, NULL, { END }, 0, 0, true, run_gateway_info },
-        { "gateway health", "", "Is it well? Devices, jobs, store, disk, and what is wrong.", NULL, NULL, { END }, 0, 0, false, run_gateway_health },
-        { "gateway reload", "", "Have the daemon read its configuration and its adoption list again.", NULL, NULL, { END }, 0, 0, false, run_gateway_reload },
-        { "errors", "[NAME]", "What an error means and what to do; without a name all of them.", NULL, NULL, { { "NAME", VALUE_ERROR_NAME, NULL } }, 0, 1, false, run_errors },
-        { "help", "[COMMAND]", "Explain a command.", NULL, NULL, { { "COMMAND", VALUE_VERB, NULL }, { "COMMAND", VALUE_VERB, NULL } }, 0, 2, false, run_help },
-        { "complete", "[WORD...]", "For the completion of a shell: what the last word may become.", NULL, NULL, { END }, 0, ARGUMENTS_MAX, true, run_complete },
+        VERB("update", "(DEVICE | --match GLOB) FILE", "Bring a firmware file to a device, or to several.", run_update,
+             .details = update_details, .options = update_options, .arguments = { DEVICE, FILE_ARGUMENT }, .min_arguments = 1,
+             .max_arguments = 2),
+        VERB("rollback", "DEVICE", "Bring a device back to the image in its other slot.", run_rollback, .details = rollback_details,
+             .options = rollback_options, .arguments = { DEVICE }, .min_arguments = 1, .max_arguments = 1),
+        VERB("device list", "", "The devices that the gateway knows.", run_device_list, .options = list_options),
+        VERB("device get", "DEVICE", "Everything that is known of a device: versions, slots, hashes, last result.", run_device_get,
+             .arguments = { DEVICE }, .min_arguments = 1, .max_arguments = 1),
+        VERB("device scan", "", "Listen for devices now.", run_device_scan, .options = scan_options),
+        VERB("device adopt", "(DEVICE | --match GLOB)", "Allow that a discovered device is updated.", run_device_adopt,
+             .details = adopt_details, .options = adopt_options, .arguments = { DEVICE }, .max_arguments = 1),
+        VERB("device set", "DEVICE", "Change name, model, address or labels of a device.", run_device_set, .options = set_options,
+             .arguments = { DEVICE }, .min_arguments = 1, .max_arguments = 1),
+        VERB("device forget", "DEVICE", "Take an adoption back and forget what is known of the device.", run_device_forget,
+             .arguments = { DEVICE }, .min_arguments = 1, .max_arguments = 1),
+        VERB("device import", "FILE", "Adopt or change many devices by a list (CSV).", run_device_import, .details = import_details,
+             .options = import_options, .arguments = { FILE_ARGUMENT }, .min_arguments = 1, .max_arguments = 1),
+        VERB("device diagnose", "DEVICE", "Ask the device itself, and say what is found; changes nothing.", run_device_diagnose,
+             .arguments = { DEVICE }, .min_arguments = 1, .max_arguments = 1),
+        VERB("jobs", "", "What is being done to which device.", run_jobs, .options = jobs_options),
+        VERB("watch", "[CAMPAIGN]", "Watch a campaign to its end, or everything as it happens.", run_watch, .details = watch_details,
+             .options = watch_options, .arguments = { CAMPAIGN }, .max_arguments = 1),
+        VERB("pause", "CAMPAIGN", "Start nothing more of a campaign; what runs stops where it can go on later.", run_pause,
+             .options = pause_options, .arguments = { CAMPAIGN }, .min_arguments = 1, .max_arguments = 1),
+        VERB("resume", "CAMPAIGN", "Let a paused campaign go on.", run_resume, .arguments = { CAMPAIGN }, .min_arguments = 1,
+             .max_arguments = 1),
+        VERB("cancel", "CAMPAIGN", "End a campaign; a job behind its point of no return goes on, and is named.", run_cancel,
+             .arguments = { CAMPAIGN }, .min_arguments = 1, .max_arguments = 1),
+        VERB("retry", "CAMPAIGN", "Queue again what ended without success.", run_retry, .details = retry_details, .options = retry_options,
+             .arguments = { CAMPAIGN }, .min_arguments = 1, .max_arguments = 1),
+        VERB("campaign list", "", "All campaigns, newest first.", run_campaign_list, .options = campaign_list_options),
+        VERB("campaign get", "CAMPAIGN", "One campaign with its jobs.", run_campaign_get, .options = campaign_get_options,
+             .arguments = { CAMPAIGN }, .min_arguments = 1, .max_arguments = 1),
+        VERB("campaign report", "CAMPAIGN", "Counts, failures grouped by error with advice, devices not seen.", run_campaign_report,
+             .options = report_options, .arguments = { CAMPAIGN }, .min_arguments = 1, .max_arguments = 1),
+        VERB("campaign plan", "FILE", "What a campaign document would do; touches nothing.", run_campaign_plan, .details = start_details,
+             .options = plan_options, .arguments = { FILE_ARGUMENT }, .min_arguments = 1, .max_arguments = 1),
+        VERB("campaign start", "FILE", "Start a campaign document: plan, question, progress, results.", run_campaign_start,
+             .details = start_details, .options = start_options, .arguments = { FILE_ARGUMENT }, .min_arguments = 1, .max_arguments = 1),
+        VERB("artifact list", "", "The firmware files on the gateway.", run_artifact_list),
+        VERB("artifact import", "FILE", "Bring a firmware file to the gateway.", run_artifact_import, .arguments = { FILE_ARGUMENT },
+             .min_arguments = 1, .max_arguments = 1),
+        VERB("artifact remove", "SHA256", "Remove a firmware file that no live work needs.", run_artifact_remove,
+             .arguments = { { "SHA256", VALUE_TEXT, NULL } }, .min_arguments = 1, .max_arguments = 1),
+        VERB("package inspect", "FILE", "Explain a firmware file.", run_package_inspect, .details = inspect_details,
+             .options = inspect_options, .arguments = { FILE_ARGUMENT }, .min_arguments = 1, .max_arguments = 1),
+        VERB("doctor", "", "Check disk, clock, plugins, ports and permissions; each with cause and remedy.", run_doctor,
+             .details = doctor_details, .options = doctor_options),
+        VERB("audit", "", "Who ordered what, when, and what became of it.", run_audit, .options = audit_options),
+        VERB("audit verify", "", "Check that no row of the audit log was changed or removed.", run_audit_verify),
+        VERB("info", "", "The gateway: version, clock, plugins, drivers.", run_gateway_info),
+        VERB("gateway info", "", "The same as `info`.", run_gateway_info, .hidden = true),
+        VERB("gateway health", "", "Is it well? Devices, jobs, store, disk, and what is wrong.", run_gateway_health),
+        VERB("gateway reload", "", "Have the daemon read its configuration and its adoption list again.", run_gateway_reload),
+        VERB("errors", "[NAME]", "What an error means and what to do; without a name all of them.", run_errors,
+             .arguments = { { "NAME", VALUE_ERROR_NAME, NULL } }, .max_arguments = 1),
+        VERB("help", "[COMMAND]", "Explain a command.", run_help,
+             .arguments = { { "COMMAND", VALUE_VERB, NULL }, { "COMMAND", VALUE_VERB, NULL } }, .max_arguments = 2),
+        VERB("complete", "[WORD...]", "For the completion of a shell: what the last word may become.", run_complete,
+             .max_arguments = ARGUMENTS_MAX, .hidden = true),
         { .words = NULL },
 };

@@ -28,7 +28,8 @@ struct stream {
 };
 
 static void describe_job(const struct json *data, const struct json *params, struct strbuf *line) {
-        const char *reason = json_member_text(data, "reason"), *step = json_member_text(data, "step"), *state = json_member_text(data, "state");
+        const char *reason = json_member_text(data, "reason"), *step = json_member_text(data, "step"),
+                   *state = json_member_text(data, "state");
         const char *device = json_member_text(params, "device"), *text = json_member_text(json_child(data, "error"), "text");
         char outcome[OUTCOME_SIZE];
 
@@ -37,13 +38,15 @@ static void describe_job(const struct json *data, const struct json *params, str
         if (json_has(data, "result") || json_has(data, "error"))
                 strbuf_append(line, outcome);
         else
-                strbuf_appendf(line, "%s%s%s%s%s", state ? state : "", step ? ": " : "", step ? step : "", reason ? ", waits: " : "", reason ? reason : "");
+                strbuf_appendf(line, "%s%s%s%s%s", state ? state : "", step ? ": " : "", step ? step : "", reason ? ", waits: " : "",
+                               reason ? reason : "");
         if (text)
                 strbuf_appendf(line, ": %s", text);
 }
 
 static void describe_event(const struct json *params, struct strbuf *line) {
-        const char *type = json_member_text(params, "type"), *campaign = json_member_text(params, "campaign"), *device = json_member_text(params, "device");
+        const char *type = json_member_text(params, "type"), *campaign = json_member_text(params, "campaign"),
+                   *device = json_member_text(params, "device");
         const struct json *data = json_child(params, "data");
         const char *state = json_member_text(data, "state"), *reason = json_member_text(data, "reason");
 

@@ -402,6 +402,7 @@ def test_without_a_terminal_nobody_can_be_asked(daemon, ctl, firmware):
     fake = daemon(**Work(updated()).answers())
     ctl("update", "kitchen", firmware, code=2)
     assert "--yes" in ctl.errors
+    assert "asks no question" in ctl.terminal("update", "kitchen", firmware, "--json", code=2)
     assert "campaign.start" not in fake.methods()
 
 
@@ -979,12 +980,16 @@ def test_too_many_clients(ctl):
 # --- help, completion ---
 
 def test_help(ctl):
+    manual = (harness.ROOT / "docs/GATEWAYCTL.md").read_text()
     out = ctl("--help")
     assert "device adopt" in out and "Exit codes" in out and "complete" not in out
     for words in ([line.split("  ")[1] for line in out.splitlines() if re.match(r"  [a-z]+( [a-z]+)?  +[A-Z]", line)]):
         text = ctl(*words.split(), "--help")
         assert text.startswith(f"gatewayctl {words}") and "--socket PATH" in text
         assert text == ctl("help", *words.split())
+        assert words in manual, f"docs/GATEWAYCTL.md says nothing of {words}"
+        for option in re.findall(r"^  (?:-y, )?--([a-z-]+)", text.partition("Options of every command")[0], re.M):
+            assert f"--{option}" in manual, f"docs/GATEWAYCTL.md says nothing of {words} --{option}"
     assert ctl("--version").startswith("gatewayctl ")
     ctl(code=2)
     ctl("help", "nonsense", code=2)
