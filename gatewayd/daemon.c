@@ -29,7 +29,7 @@
 #include "update/update.h"
 
 #define STATUS_INTERVAL_MS 5000
-#define TIME_INTERVAL_MS (60 * 60 * 1000)
+#define HOUR_MS (60 * 60 * 1000)
 
 /*
  *   settings -> loop -> store -> http -> registry + plugins -> fleet -> artifacts -> update -> api
@@ -55,7 +55,7 @@ struct daemon {
         struct api *api;
 
         struct loop_signal *signals[3];
-        struct timer *watchdog_timer, *status_timer, *time_timer;
+        struct timer *watchdog_timer, *status_timer, *hour_timer;
         char status[160];
         bool stopping, drivers_started;
         int exit;
@@ -75,11 +75,13 @@ static const char *clock_state(void *ctx) {
         return clock_credible_name(clock_now(ctx));
 }
 
-static void note_time(void *ctx) {
+static void every_hour(void *ctx) {
         struct daemon *daemon = ctx;
+        daemon->hour_timer = NULL;
         if (clock_is_credible(daemon))
                 store_note_time(daemon->store, time_now_wall_ms());
-        (void) timer_start(daemon->loop, TIME_INTERVAL_MS, note_time, daemon, &daemon->time_timer);
+        update_upkeep(daemon->update);
+        (void) timer_start(daemon->loop, HOUR_MS, every_hour, daemon, &daemon->hour_timer);
 }
 
 /* --- configuration --- */
@@ -297,6 +299,7 @@ static void store_failed(void *ctx, const struct gw_error *why) {
 
 static void ping_watchdog(void *ctx) {
         struct daemon *daemon = ctx;
+        daemon->watchdog_timer = NULL;
         (void) notify_watchdog();
         (void) timer_start(daemon->loop, notify_watchdog_interval_ms() / 2, ping_watchdog, daemon, &daemon->watchdog_timer);
 }
@@ -443,7 +446,7 @@ static int start(struct daemon *daemon, struct gw_error *err) {
         driver_registry_start(daemon->registry, driver_failed, daemon);
         daemon->drivers_started = true;
         update_begin(daemon->update);
-        note_time(daemon);
+        every_hour(daemon);
         return 0;
 }
 
@@ -460,7 +463,7 @@ static void run(struct daemon *daemon) {
 static void end(struct daemon *daemon) {
         timer_cancel(daemon->watchdog_timer);
         timer_cancel(daemon->status_timer);
-        timer_cancel(daemon->time_timer);
+        timer_cancel(daemon->hour_timer);
         api_free(daemon->api);
         if (daemon->update)
                 update_unlisten(daemon->update, &status_listener, daemon);

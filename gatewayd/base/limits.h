@@ -52,3 +52,4 @@
 
 /* --- events --- */
 #define EVENTS_KEPT_MAX 10000
+#define CAMPAIGNS_KEPT_MAX 500          /* finished ones with their jobs, newest first; older ones are deleted */

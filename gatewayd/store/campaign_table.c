@@ -16,7 +16,8 @@ static const char find_newest_sql[] = "SELECT " COLUMNS " FROM campaign WHERE id
 static const char each_sql[] = "SELECT " COLUMNS " FROM campaign ORDER BY campaign_id";
 static const char each_unfinished_sql[] = "SELECT " COLUMNS " FROM campaign WHERE finished_ms = 0 ORDER BY campaign_id";
 static const char prune_sql[] =
-        "DELETE FROM campaign WHERE campaign_id IN (SELECT campaign_id FROM campaign WHERE finished_ms <> 0 AND (finished_ms < ?1 OR"
+        "DELETE FROM campaign WHERE campaign_id IN (SELECT campaign_id FROM campaign WHERE finished_ms <> 0"
+        " AND NOT EXISTS (SELECT 1 FROM job WHERE job.campaign_id = campaign.campaign_id AND job.finished_ms = 0) AND (finished_ms < ?1 OR"
         " campaign_id NOT IN (SELECT campaign_id FROM campaign WHERE finished_ms <> 0 ORDER BY finished_ms DESC, campaign_id DESC LIMIT"
         " ?2)) ORDER BY finished_ms LIMIT ?3) RETURNING campaign_id";
 

@@ -43,5 +43,6 @@ int campaign_table_find(struct store *store, const char *id, int64_t revision, s
  * write to this table. A negative result of it ends the walk and is handed back.
  */
 int campaign_table_each(struct store *store, bool only_unfinished, int (*found)(void *ctx, struct campaign_row *row), void *ctx);
-/* Finished campaigns beyond the newest `keep`, and those that finished before `before_ms`, are deleted, at most `max_deleted` now. */
+/* Finished campaigns beyond the newest `keep`, and those that finished before `before_ms`, are deleted, at most `max_deleted` now; none
+ * with a job that is not over. */
 int campaign_table_prune(struct store *store, uint32_t keep, int64_t before_ms, uint32_t max_deleted, uint32_t *ret_n_deleted);

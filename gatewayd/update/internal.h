@@ -11,6 +11,7 @@
  *     visit.c      inspection and diagnosis                                 schedule.c  which job starts now
  *     plan.c       dry run                                                  describe.c  JSON of campaigns and jobs
  *     record.c     events and audit                                         backoff.c   how long until the next attempt
+ *     upkeep.c     deletes old rows
  *
  *     offer -> campaign -> job (queued) -> schedule -> job_run -> driver/run -> job (final) -> campaign (completed)
  *
@@ -120,7 +121,7 @@ struct update {
         struct list asking; /* jobs that wait for their device to be inspected: too many are */
         struct list offers; /* orders on their way in */
         struct list replies; /* answers that wait for a sync */
-        struct timer *schedule_timer;
+        struct timer *schedule_timer, *upkeep_timer;
         bool begun, stopping;
         void (*stopped)(void *ctx);
         void *stopped_ctx;

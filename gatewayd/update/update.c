@@ -373,6 +373,7 @@ void update_stop(struct update *update, void (*stopped)(void *ctx), void *ctx) {
         update->stopped = stopped;
         update->stopped_ctx = ctx;
         timer_cancel(TAKE_PTR(update->schedule_timer));
+        timer_cancel(TAKE_PTR(update->upkeep_timer));
         LIST_FOREACH(campaign, &update->campaigns, link)
                 LIST_FOREACH(job, &campaign->jobs, link)
                         if (job->run)
@@ -386,6 +387,7 @@ void update_free(struct update *update) {
         if (!update)
                 return;
         timer_cancel(update->schedule_timer);
+        timer_cancel(update->upkeep_timer);
         timer_cancel(update->stopped_timer);
         if (update->announcing)
                 store_sync_cancel(update->announce_wait);

@@ -50,6 +50,9 @@ void update_begin(struct update *update);
 /* Every run stops at a resumable point; `stopped` comes once, later, at most RUN_STOP_GRACE_MS from now. Then update_free(). */
 void update_stop(struct update *update, void (*stopped)(void *ctx), void *ctx);
 void update_free(struct update *update);
+/* Deletes what the store need not keep: audit rows beyond limits.audit_rows and audit_age, finished campaigns beyond CAMPAIGNS_KEPT_MAX. In
+ * slices, from the loop. To be called once an hour. */
+void update_upkeep(struct update *update);
 void update_set_settings(struct update *update, const struct settings *settings);
 
 /* Who orders: the door and the principal (uid or key), for the audit. */

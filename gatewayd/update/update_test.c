@@ -13,6 +13,7 @@
 #include <cmocka.h>
 #undef fail /* struct gw_run_api has one */
 
+#include "base/limits.h"
 #include "base/str.h"
 #include "store/audit_table.h"
 
@@ -1039,6 +1040,60 @@ static void test_deadline_keeps_the_reason(void **state) {
         expect_job("c", "toy:d2", "timed_out", "concurrency");
 }
 
+static int take_seq(void *ctx, struct audit_row *row) {
+        *(int64_t *) ctx = row->seq;
+        return 0;
+}
+
+static int count_row(void *ctx, struct campaign_row *row) {
+        (void) row;
+        ++*(int *) ctx;
+        return 0;
+}
+
+static int64_t oldest_audit_row(void) {
+        int64_t seq = 0;
+        assert_int_equal(audit_table_each(fixture.store, 0, 1, take_seq, &seq), 0);
+        return seq;
+}
+
+static void insert_finished(int number) {
+        char id[16];
+        struct campaign_row row = { .id = id, .revision = 1, .document = (char *) "{}", .state = (char *) "completed", .accepted_ms = 1, .finished_ms = INT64_MAX / 2 + number };
+        (void) str_format(id, sizeof id, "old%d", number);
+        assert_int_equal(campaign_table_insert(fixture.store, &row), 0);
+}
+
+/* In slices; what is not over stays. */
+static void test_upkeep(void **state) {
+        struct audit_verification verification = { 0 };
+        int n = 0;
+        (void) state;
+        import_version("1.1.0");
+        fixture.toys[0].waits_in = "confirm";
+        start("open", 1, "{\"ids\":[\"toy:d0\"]}", NULL);
+        run_until_job("open", "toy:d0", "swapping");
+        cancel_campaign("open");
+        clock_fake_advance(&fixture.clock, 3600 * 1000);
+        for (int i = 1; i <= CAMPAIGNS_KEPT_MAX + 5; i++)
+                insert_finished(i); /* all of them newer than the one that is open */
+        for (int i = 0; i < 2300; i++)
+                assert_int_equal(update_audit(fixture.update, &actor, "device.adopt", "toy:d1", "adopted"), 0);
+        fixture.settings->limits.audit_rows = 1000;
+        update_upkeep(fixture.update);
+        while (oldest_audit_row() <= 1300)
+                assert_true(loop_run_once(fixture.loop));
+        assert_int_equal(audit_table_verify(fixture.store, &verification, 10000), 0);
+        assert_true(verification.finished && verification.bad_seq == 0);
+        assert_int_equal(verification.n_rows, 1000);
+        do {
+                n = 0;
+                assert_true(loop_run_once(fixture.loop));
+                assert_int_equal(campaign_table_each(fixture.store, false, count_row, &n), 0);
+        } while (n > CAMPAIGNS_KEPT_MAX + 1);
+        expect_job("open", "toy:d0", "in_progress", "swapping");
+}
+
 static void test_backoff(void **state) {
         (void) state;
         assert_int_equal(backoff_ms(1, 2000, 60000, UINT32_MAX), 1999);
@@ -1069,6 +1124,7 @@ int main(void) {
                 TEST(test_plan_touches_nothing),
                 TEST(test_mistakes_and_missing_files),
                 TEST(test_report),
+                TEST(test_upkeep),
                 TEST(test_committed_goes_on),
                 TEST(test_committed_in_a_canceled_campaign_ends),
                 TEST(test_cancel_while_on_trial),
