@@ -69,16 +69,33 @@ def install_project(root):
     subprocess.run(["systemd-sysusers", f"--root={root}"], check=True)
 
 
-def _make_root(name):
-    root = CACHE / name
-    subprocess.run(["cp", "-a", "--reflink=auto", str(base_root()), str(root)], check=True)
+def _make_root(folder):
+    """The base root with a layer in memory above it; answers its path."""
+    layer = folder / "layer"
+    layer.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(layer)], check=True)
+    upper, work, root = (layer / name for name in ("upper", "work", "root"))
+    for path in (upper, work, root):
+        path.mkdir()
+    subprocess.run(["mount", "-t", "overlay", "overlay", "-o", f"lowerdir={base_root()},upperdir={upper},workdir={work}", str(root)], check=True)
+    _fill_root(root)
+    return root
+
+
+def _unmake_root(folder):
+    for path in (folder / "layer/root", folder / "layer"):
+        if os.path.ismount(path):
+            subprocess.run(["umount", str(path)], check=True)
+    _remove_tree(folder)
+
+
+def _fill_root(root):
     install_project(root)
     shutil.copytree(harness.ROOT / "simulators", str(root) + SIMULATORS, ignore=shutil.ignore_patterns("__pycache__", "tests"))
     (root / "etc/hosts").write_text("127.0.0.1 localhost\n")
     (root / "etc/hostname").write_text("testgateway\n")
     (root / "etc/machine-id").write_text("")
     subprocess.run(["systemctl", f"--root={root}", "--quiet", "enable", "gatewayd.service"], check=True)
-    return root
 
 
 def _own_cgroups(name):
@@ -97,7 +114,7 @@ class Machine:
 
     def __init__(self):
         self.name = f"gatewayd-test-{os.getpid()}"
-        self.root = None
+        self.folder = CACHE / self.name
         self.process = None
         self.leader = None
         self.cgroups = []
@@ -106,16 +123,20 @@ class Machine:
     # --- from power on to power off ---
 
     def boot(self):
-        self.root = _make_root(self.name)
+        for left in CACHE.glob("gatewayd-test-*"):  # of a run that was killed
+            if not os.path.exists("/proc/" + left.name.rpartition("-")[2]):
+                _unmake_root(left)
+        root = _make_root(self.folder)
         self.cgroups = _own_cgroups(self.name)
         for cgroup in self.cgroups:
             cgroup.mkdir()
         # The shell enters the control groups before it becomes nspawn, so that nothing of this test's own is ever in them.
         enter = "for group; do [ \"$group\" = -- ] && break; shift; echo $$ > \"$group/cgroup.procs\"; done; shift; exec \"$@\""
-        command = ["systemd-nspawn", "--quiet", "-D", str(self.root), "--boot", "--register=no", *(["--keep-unit"] if self.cgroups else []),
+        command = ["systemd-nspawn", "--quiet", "-D", str(root), "--boot", "--register=no", *(["--keep-unit"] if self.cgroups else []),
                    "--private-network", "--link-journal=no", "--console=pipe", f"--machine={self.name}"]
-        self.console = open(CACHE / f"{self.name}.console", "wb")
-        self.process = subprocess.Popen(["sh", "-c", enter, "sh", *[str(cgroup) for cgroup in self.cgroups], "--", *command],
+        self.console = open(self.folder / "console", "wb")
+        # nspawn powers the container off on SIGTERM: also when this test is killed.
+        self.process = subprocess.Popen(["setpriv", "--pdeathsig", "TERM", "sh", "-c", enter, "sh", *[str(cgroup) for cgroup in self.cgroups], "--", *command],
                                         stdin=subprocess.DEVNULL, stdout=self.console, stderr=subprocess.STDOUT)
         self._await_boot()
         return self
@@ -129,7 +150,7 @@ class Machine:
             if self.leader and self.try_run("systemctl", "is-system-running", "--wait").stdout.strip() in ("running", "degraded"):
                 return
             time.sleep(0.1)  # before D-Bus is there, there is nothing to wait on
-        raise RuntimeError("the container does not boot:\n" + (CACHE / f"{self.name}.console").read_text(errors="replace")[-4000:])
+        raise RuntimeError("the container does not boot:\n" + (self.folder / "console").read_text(errors="replace")[-4000:])
 
     def _find_leader(self):
         with contextlib.suppress(OSError):
@@ -146,9 +167,7 @@ class Machine:
             self._remove_cgroup(cgroup)
         with contextlib.suppress(OSError):  # nspawn itself leaves it where /run is no tmpfs
             os.rmdir(f"/run/systemd/nspawn/propagate/{self.name}")
-        if self.root:
-            _remove_tree(self.root)
-            (CACHE / f"{self.name}.console").unlink()
+        _unmake_root(self.folder)
 
     def _end(self):
         if self.process.poll() is None and self.leader:

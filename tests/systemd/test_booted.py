@@ -338,7 +338,10 @@ def test_clock_of_timesyncd(box):
 SERVER = """
 import http.server, os, ssl
 os.chdir("/srv/firmware")
-server = http.server.HTTPServer(("127.0.0.1", 8443), http.server.SimpleHTTPRequestHandler)
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *arguments):
+        pass
+server = http.server.HTTPServer(("127.0.0.1", 8443), Quiet)
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 context.load_cert_chain("/srv/tls.pem")
 server.socket = context.wrap_socket(server.socket, server_side=True)
@@ -351,7 +354,7 @@ server.serve_forever()
 def web(box):
     """A server of firmware files; its certificate is the authority in /etc/gatewayd/ca.pem."""
     box.run("mkdir", "-p", "/srv/firmware")
-    box.run("openssl", "req", "-quiet", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+    box.run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=localhost",
             "-addext", "subjectAltName=DNS:localhost", "-keyout", "/srv/tls.key", "-out", "/etc/gatewayd/ca.pem")
     box.path("/srv/tls.pem").write_text(box.path("/srv/tls.key").read_text() + box.path("/etc/gatewayd/ca.pem").read_text())
     name = f"web-{time.monotonic_ns()}"
