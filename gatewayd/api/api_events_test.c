@@ -126,8 +126,7 @@ static void test_second_subscribe_replaces(void **state) {
         (void) client_result(watcher, "events.subscribe", NULL);
         (void) client_result(watcher, "events.subscribe", "{\"campaign\":\"nothing\"}");
         start(client, "c", "{\"ids\":[\"toy:d0\"]}");
-        while (event_table_newest(fixture.store) < 4)
-                (void) client_result(client, "gateway.health", NULL);
+        LOOP_UNTIL(fixture.loop, event_table_newest(fixture.store) >= 4);
         (void) client_result(watcher, "gateway.info", NULL);
         assert_int_equal(client_n_notifications(watcher), 0);
         client_free(watcher);

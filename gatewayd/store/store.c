@@ -9,6 +9,7 @@
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/limits.h"
@@ -28,8 +29,27 @@ static const char *const own_keys[] = { "epoch", "created_ms", "newest_time_ms",
 
 /* ---- files */
 
+#define LOCK_TRIES 40
+#define LOCK_PAUSE_NS 50000000
+
+/*
+ * When a daemon was killed, a child that it was just starting may hold its descriptors for a moment longer (until execve closes them), and the
+ * lock with them: so a refusal counts only when it lasts for two seconds.
+ */
+static int take_lock(int fd) {
+        const struct timespec pause = { .tv_nsec = LOCK_PAUSE_NS };
+
+        for (int i = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; i++) {
+                if (errno != EWOULDBLOCK || i == LOCK_TRIES)
+                        return -errno;
+                nanosleep(&pause, NULL);
+        }
+        return 0;
+}
+
 static int lock_store(struct store *store, struct gw_error *err) {
         _cleanup_free_ char *path = NULL;
+        int r;
 
         if (asprintf(&path, "%s.lock", store->path) < 0)
                 return -ENOMEM;
@@ -40,13 +60,10 @@ static int lock_store(struct store *store, struct gw_error *err) {
                 gw_error_set(err, "store-failed", "%s: %s", path, strerror(error));
                 return -error;
         }
-        if (flock(store->lock_fd, LOCK_EX | LOCK_NB) < 0) {
-                int error = errno;
-
+        r = take_lock(store->lock_fd);
+        if (r < 0)
                 gw_error_set(err, "store-locked", "%s is used by another process; is gatewayd running already?", store->path);
-                return -error;
-        }
-        return 0;
+        return r;
 }
 
 /* SQLite would make it by the umask; its other files take the mode of this one. */
