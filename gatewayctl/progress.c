@@ -287,14 +287,6 @@ int progress_render(const struct progress *progress, unsigned rows, struct strbu
         return out->error;
 }
 
-static unsigned count_lines(const char *text) {
-        unsigned n = 0;
-
-        for (; *text; text++)
-                n += *text == '\n';
-        return n;
-}
-
 void progress_erase(struct progress *progress) {
         if (!progress->live)
                 return;
@@ -302,6 +294,16 @@ void progress_erase(struct progress *progress) {
                 fprintf(progress->stream, "\033[%uA\r\033[J", progress->n_drawn);
         fflush(progress->stream);
         progress->n_drawn = 0;
+}
+
+/* Each line is drawn over the old one, and only its rest wiped: a screen that is emptied first flickers. */
+static unsigned draw_lines(FILE *stream, const char *text) {
+        unsigned n = 0;
+
+        for (; *text; text += strcspn(text, "\n") + 1, n++)
+                fprintf(stream, "%.*s\033[K\n", (int) strcspn(text, "\n"), text);
+        fputs("\033[J", stream);
+        return n;
 }
 
 void progress_draw(struct progress *progress) {
@@ -315,9 +317,8 @@ void progress_draw(struct progress *progress) {
         if (progress_render(progress, window.ws_row ? window.ws_row : 24, &picture) < 0)
                 return;
         if (progress->n_drawn > 0)
-                fprintf(progress->stream, "\033[%uA\r\033[J", progress->n_drawn);
-        fputs(strbuf_text(&picture), progress->stream);
+                fprintf(progress->stream, "\033[%uA\r", progress->n_drawn);
+        progress->n_drawn = draw_lines(progress->stream, strbuf_text(&picture));
         fflush(progress->stream);
-        progress->n_drawn = count_lines(strbuf_text(&picture));
         progress->stale = false;
 }

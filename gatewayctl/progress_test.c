@@ -163,9 +163,9 @@ static void test_on_a_terminal_drawn_over_the_old_picture(void **state) {
         progress_draw(stream.progress);
         progress_erase(stream.progress);
         progress_erase(stream.progress);
-        assert_stream(&stream, "a  queued\nb  queued\n0 of 2 done, 0 running, 2 waiting\n"
-                               "\033[3A\r\033[J"
-                               "a  already\nb  queued\n1 of 2 done, 0 running, 1 waiting\n"
+        assert_stream(&stream, "a  queued\033[K\nb  queued\033[K\n0 of 2 done, 0 running, 2 waiting\033[K\n\033[J"
+                               "\033[3A\r"
+                               "a  already\033[K\nb  queued\033[K\n1 of 2 done, 0 running, 1 waiting\033[K\n\033[J"
                                "\033[3A\r\033[J");
 }
 
