@@ -69,10 +69,12 @@ static int choose_files(const struct choice_question *question, struct choice *c
         return -EINVAL;
 }
 
-/* The slot of `image` that does not run; NULL = empty, or not readable. */
+/* The slot of `image` that does not run; NULL = empty, or not readable. Serial recovery knows only the first: what it writes, and
+ * what is started. */
 static const struct gw_image *other_of(const struct choice_question *question, uint8_t image, const struct gw_image *running) {
         for (size_t i = 0; i < question->n_images; i++)
-                if (question->images[i].image == image && &question->images[i] != running)
+                if (question->images[i].image == image && &question->images[i] != running &&
+                    (question->family != VERDICT_FAMILY_RECOVERY || question->images[i].slot == 0))
                         return &question->images[i];
         return NULL;
 }
@@ -207,6 +209,8 @@ static int check_version(const struct choice_question *question, const struct ch
         bool known = false;
         int compared;
 
+        if (!running && question->family == VERDICT_FAMILY_RECOVERY) /* what would run, if the bootloader did not answer */
+                running = other_of(question, image->image, NULL);
         if (!running || image->stand >= CHOICE_RUNNING)
                 return 0;
         compared = choice_version_compare(wanted->version, running->version, &known);

@@ -146,7 +146,9 @@ static void boot(void *ctx) {
                 else if (!device->recovery)
                         boot_swap(device, image);
         }
-        if (device->recovery) {
+        if (device->recovery && device->stays_in_recovery > 0) {
+                device->stays_in_recovery--;
+        } else if (device->recovery) {
                 device->recovery = false;
                 device->slots[0][0].confirmed = true;
                 device->dead = device->app_silent;
@@ -575,6 +577,8 @@ static void message_received(void *ctx, const uint8_t *data, size_t size) {
         device->n_requests++;
         if (device->on_request)
                 device->on_request(device->on_request_ctx, device);
+        if (device->booting) /* the power went with this request */
+                return;
         if (cbor_map_parse(&map, data + SMP_HEADER_SIZE, size - SMP_HEADER_SIZE) < 0)
                 return;
         answer = calloc(1, sizeof *answer);

@@ -63,9 +63,10 @@ struct fake_device {
         int64_t reset_delay_ms; /* between the answer and the reset */
         bool drop_reset_answer;
         bool ignore_reset_once;
-        bool unplugs;             /* the serial port goes away while it boots */
-        int stop_answering_after; /* requests; -1: never */
-        const char *noise;        /* said at every opening of the port, serial only */
+        unsigned stays_in_recovery; /* so many boots end in the bootloader again */
+        bool unplugs;               /* the serial port goes away while it boots */
+        int stop_answering_after;   /* requests; -1: never */
+        const char *noise;          /* said at every opening of the port, serial only */
 
         /* State. */
         struct fake_slot slots[FAKE_IMAGES_MAX][2];

@@ -117,7 +117,8 @@ struct choice_question run_question(const struct smp_run *run) {
                 .n_images = run->state.n_images,
                 .slots = run->probed.offered & SMP_PROBE_SLOT_INFO ? &run->probed.slot_info : NULL,
                 .no_downgrade = run->probed.no_downgrade,
-                .chosen = run->notes.chosen,
+                /* Before the reset the slots alone decide: the free one may have changed since the notes were made. */
+                .chosen = run->notes.phase >= BLOB_READY ? run->notes.chosen : 0,
         };
 }
 

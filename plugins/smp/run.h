@@ -70,7 +70,9 @@ struct smp_run {
         bool erase_tried;
         bool force_reset;
         bool reset_entered; /* by this attempt */
-        bool reset_unheard; /* the reset was sent, its answer never came */
+        bool reset_heard;   /* the device answered the reset, in this attempt */
+        bool unproven;      /* an upload's last answer was lost: the device may have been reset instead */
+        bool without_list;  /* after a recovery an application answers that has no image management */
         int64_t away_since_ms, return_deadline_ms, retry_ms;
         uint32_t checks_done;
         uint32_t last_refused; /* group and command; the same refusal is noted once */

@@ -21,17 +21,19 @@ static const struct way {
         enum gw_result result;
         enum gw_proof proof;
         unsigned n_resets;
+        const char *software; /* what starts after a recovery has no image management and states this version */
 } ways[] = {
-        { GW_MODE_TEST_AND_CONFIRM, 3, false, false, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE_CONFIRMED, 1 },
-        { GW_MODE_TEST_AND_CONFIRM, -2, false, false, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE_CONFIRMED, 1 },
-        { GW_MODE_CONFIRM_ONLY, 3, false, false, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE_CONFIRMED, 1 },
-        { GW_MODE_TEST_ONLY, 3, false, false, GW_RESULT_ON_TRIAL, GW_PROOF_HASH_ACTIVE, 1 },
-        { GW_MODE_UPLOAD_ONLY, 3, false, false, GW_RESULT_UPLOADED, GW_PROOF_HASH_STORED, 0 },
-        { GW_MODE_TEST_AND_CONFIRM, 2, false, false, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE_CONFIRMED, 1 },
-        { GW_MODE_TEST_AND_CONFIRM, 4, false, false, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE, 1 },
-        { GW_MODE_TEST_AND_CONFIRM, 5, false, false, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE_CONFIRMED, 1 },
-        { GW_MODE_TEST_AND_CONFIRM, 0, true, false, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE_CONFIRMED, 1 },
-        { GW_MODE_TEST_AND_CONFIRM, 3, false, true, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE_CONFIRMED, 2 },
+        { GW_MODE_TEST_AND_CONFIRM, 3, false, false, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE_CONFIRMED, 1, NULL },
+        { GW_MODE_TEST_AND_CONFIRM, -2, false, false, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE_CONFIRMED, 1, NULL },
+        { GW_MODE_CONFIRM_ONLY, 3, false, false, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE_CONFIRMED, 1, NULL },
+        { GW_MODE_TEST_ONLY, 3, false, false, GW_RESULT_ON_TRIAL, GW_PROOF_HASH_ACTIVE, 1, NULL },
+        { GW_MODE_UPLOAD_ONLY, 3, false, false, GW_RESULT_UPLOADED, GW_PROOF_HASH_STORED, 0, NULL },
+        { GW_MODE_TEST_AND_CONFIRM, 2, false, false, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE_CONFIRMED, 1, NULL },
+        { GW_MODE_TEST_AND_CONFIRM, 4, false, false, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE, 1, NULL },
+        { GW_MODE_TEST_AND_CONFIRM, 5, false, false, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE_CONFIRMED, 1, NULL },
+        { GW_MODE_TEST_AND_CONFIRM, 0, true, false, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE_CONFIRMED, 1, NULL },
+        { GW_MODE_TEST_AND_CONFIRM, 3, false, true, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE_CONFIRMED, 2, NULL },
+        { GW_MODE_TEST_AND_CONFIRM, 0, true, false, GW_RESULT_UPDATED, GW_PROOF_VERSION_READ, 1, "1.1.0" },
 };
 
 #define N_WAYS (sizeof ways / sizeof ways[0])
@@ -43,6 +45,9 @@ static void prepare(struct fixture *fixture, const struct way *way) {
         fixture->device.mode = way->bootloader;
         fixture->device.recovery = way->recovery;
         fixture->run.attempts_max = 3;
+        fixture->device.hardware = way->software ? "acme,meter" : NULL;
+        fixture->device.software = way->software;
+        fixture->device.app_without_images = way->software;
         if (!way->clear)
                 return;
         fake_device_put(&fixture->device, 0, 0, OTHER, "1.0.5"); /* somebody else's image on trial */

@@ -43,6 +43,8 @@ void steps_follow_choice(struct smp_run *run);
 void steps_go_to_reset(struct smp_run *run);
 /* Another update stands in the way: waits, erases or resets it away, or gives up. */
 void steps_clear(struct smp_run *run);
+/* The one slot was written by the bootloader, and this is the reset after it. */
+bool steps_recovery_is_done(const struct smp_run *run);
 /* Waits until the device answers again, then ends the step: what `return` does, and `reset` when it was canceled meanwhile. */
 void steps_await_return(struct smp_run *run);
 /* The new images run and stay: reports the proof of the weakest. */

@@ -171,7 +171,8 @@ static void inspected(struct smp_run *run, const struct smp_answer *failed) {
                 const struct smp_refusal answer = { SMP_GROUP_IMAGE, SMP_IMAGE_STATE, SMP_OP_READ, failed->status };
                 struct refusal refusal = run_refusal(run, &answer, 0);
 
-                if (failed->result == -ETIMEDOUT && may_be_away(run))
+                /* Silence: on its way. A refusal after a recovery: the application may have no image management. */
+                if ((failed->result == -ETIMEDOUT && may_be_away(run)) || (failed->result == -EREMOTEIO && steps_recovery_is_done(run)))
                         run_jump(run, "return");
                 else
                         run_answer_failed(run, failed, &refusal);

@@ -144,8 +144,8 @@ static void reset_answered(struct smp_run *run, const struct smp_answer *failed)
         const struct smp_refusal answer = { SMP_GROUP_OS, SMP_OS_RESET, SMP_OP_WRITE, failed ? failed->status : (struct smp_status){ 0 } };
         struct refusal refusal = run_refusal(run, &answer, 0);
 
-        run->reset_unheard = failed && failed->result == -ETIMEDOUT;
-        if (!failed || run->reset_unheard) {
+        run->reset_heard = !failed;
+        if (!failed || failed->result == -ETIMEDOUT) {
                 reset_away(run);
         } else if (failed->result == -EREMOTEIO && smp_status_is_rc(&failed->status, SMP_RC_BUSY) && !run->force_reset) {
                 run->force_reset = true; /* the application's hook asks for a reset that is meant */
@@ -159,6 +159,7 @@ static void reset_send(struct smp_run *run) {
         const struct smp_reset_options options = { .force = run->force_reset, .boot_mode = -1 };
 
         run->is_protected = true; /* from here on the device may be on trial */
+        run->reset_heard = false;
         run_sent(run, smp_os_reset(run->client, &options, run_on_answer, run, &run->request), reset_answered);
 }
 

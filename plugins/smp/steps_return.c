@@ -12,11 +12,23 @@
 
 #define RETRY_FIRST_MS 300 /* also the longest round trip that is seen at once; later tries wait longer */
 #define RETRY_MAX_MS 2000
+#define QUIET_GROWTH 4
 #define UNCHANGED_GRACE_MS 5000 /* a device may take so long from its answer to the reset itself */
 
 static void try_again(struct smp_run *run);
 
 /* ---- return */
+
+/* A bootloader that was caught by a question after the first reset is left alone for longer after the next. */
+static int64_t quiet_after_reset_ms(const struct smp_run *run) {
+        int64_t quiet_ms = run->tuning.quiet_after_reset_ms;
+
+        if (run->notes.family != VERDICT_FAMILY_RECOVERY)
+                return quiet_ms;
+        for (unsigned i = 1; i < run->notes.n_resets && i < BLOB_RESETS_MAX; i++)
+                quiet_ms *= QUIET_GROWTH;
+        return quiet_ms;
+}
 
 /* Bytes that the bootloader moves at most. */
 static uint64_t exchange_bytes(const struct smp_run *run) {
@@ -32,8 +44,7 @@ static uint64_t exchange_bytes(const struct smp_run *run) {
         return bytes;
 }
 
-/* The one slot was written by the bootloader, and this is the reset after it. */
-static bool is_recovery_done(const struct smp_run *run) {
+bool steps_recovery_is_done(const struct smp_run *run) {
         return run->notes.phase == BLOB_READY && run->notes.family == VERDICT_FAMILY_RECOVERY;
 }
 
@@ -50,7 +61,7 @@ static void gave_up(struct smp_run *run) {
                 run_stopped(run);
                 return;
         }
-        if (is_recovery_done(run)) {
+        if (steps_recovery_is_done(run)) {
                 run_note(run, "the application does not speak SMP, or does not run: nothing proves the update");
                 run_done(run, GW_RESULT_SENT_UNPROVEN, GW_PROOF_NONE);
                 return;
@@ -104,13 +115,17 @@ static void returned(struct smp_run *run) {
 /* A single-slot application usually has no image management: then only its own word tells what runs. */
 static void version_asked(void *ctx, int result, const struct gw_error *err) {
         struct smp_run *run = ctx;
+        struct gw_error judge_error = { 0 };
 
         (void) err;
         smp_probe_free(run->probe);
         run->probe = NULL;
         run->state.n_images = 0;
+        run->without_list = true;
         if (result < 0)
                 retry_later(run);
+        else if (run_judge(run, &judge_error) < 0)
+                run_fail(run, &judge_error);
         else
                 returned(run);
 }
@@ -127,7 +142,8 @@ static void looked(struct smp_run *run, const struct smp_answer *failed) {
         struct refusal refusal = run_refusal(run, &answer, 0);
         struct gw_error err = { 0 };
 
-        if (failed && failed->result == -EREMOTEIO && is_recovery_done(run))
+        run->without_list = false;
+        if (failed && failed->result == -EREMOTEIO && steps_recovery_is_done(run))
                 ask_version(run);
         else if (failed && failed->result == -EREMOTEIO)
                 run_answer_failed(run, failed, &refusal);
@@ -135,7 +151,7 @@ static void looked(struct smp_run *run, const struct smp_answer *failed) {
                 retry_later(run);
         else if (run_judge(run, &err) < 0)
                 run_fail(run, &err);
-        else if (is_unchanged(run) && run_now_ms(run) - run->away_since_ms < run->tuning.quiet_after_reset_ms + UNCHANGED_GRACE_MS)
+        else if (is_unchanged(run) && run_now_ms(run) - run->away_since_ms < quiet_after_reset_ms(run) + UNCHANGED_GRACE_MS)
                 retry_later(run);
         else
                 returned(run);
@@ -185,7 +201,7 @@ static void try_again(struct smp_run *run) {
 }
 
 void steps_await_return(struct smp_run *run) {
-        int64_t quiet_ms = run->away_since_ms ? run->tuning.quiet_after_reset_ms : 0;
+        int64_t quiet_ms = run->away_since_ms ? quiet_after_reset_ms(run) : 0;
 
         if (!run->away_since_ms) /* after a crash of the daemon nobody knows since when */
                 run->away_since_ms = run_now_ms(run);
@@ -255,37 +271,69 @@ static void reset_once_more(struct smp_run *run) {
         run_jump(run, "reset");
 }
 
-static bool version_is(const struct smp_run *run, const struct gw_wanted *wanted) {
+static void fail_stuck(struct smp_run *run) {
+        if (run->notes.n_resets < BLOB_RESETS_MAX)
+                reset_once_more(run); /* it may have been caught by a question of ours that came too early */
+        else
+                steps_fail_by_verdict(run, VERDICT_IN_RECOVERY, 0);
+}
+
+static bool version_is(const char *version, const struct gw_wanted *wanted) {
         bool known;
 
-        if (run->state.n_images == 0)
-                return choice_version_compare(run->probed.memfault_version, wanted->version, &known) == 0 && known;
-        for (size_t i = 0; i < run->state.n_images; i++)
-                if (run->state.images[i].image == wanted->image && run->state.images[i].slot == 0)
-                        return choice_version_compare(run->state.images[i].version, wanted->version, &known) == 0 && known;
-        return false;
+        return choice_version_compare(version, wanted->version, &known) == 0 && known;
+}
+
+/* What the application that runs now proves of one image; -EPROTO: another one runs. */
+static int recovery_proof(const struct smp_run *run, const struct choice_image *image, enum gw_proof *ret_proof) {
+        const struct gw_wanted *wanted = run_wanted(run, image);
+        const struct gw_image *running = verdict_running(run->state.images, run->state.n_images, wanted->image, true);
+
+        if (run->without_list)
+                *ret_proof = image->image == 0 && version_is(run->probed.memfault_version, wanted) ? GW_PROOF_VERSION_READ : GW_PROOF_NONE;
+        else if (!running)
+                *ret_proof = GW_PROOF_NONE;
+        else if (verdict_hash_is(running, wanted->hash, wanted->hash_size))
+                *ret_proof = running->flags & GW_IMAGE_CONFIRMED ? GW_PROOF_HASH_ACTIVE_CONFIRMED : GW_PROOF_HASH_ACTIVE;
+        else if (running->hash_size == 0 && version_is(running->version, wanted))
+                *ret_proof = GW_PROOF_VERSION_READ;
+        else
+                return -EPROTO;
+        return 0;
+}
+
+static void fail_other_runs(struct smp_run *run, const struct choice_image *image) {
+        const struct gw_image *running = verdict_running(run->state.images, run->state.n_images, image->image, true);
+        struct gw_error err = { 0 };
+
+        gw_error_set(&err, "verify-failed", "image %u: expected version %s to run, but %s does%s", image->image,
+                     run_wanted(run, image)->version, running->version, running->hash_size ? " (by its hash)" : "");
+        run_fail(run, &err);
 }
 
 /* The one slot was written by the bootloader: what does whoever answers now say? */
 static void verify_recovery(struct smp_run *run) {
-        const struct gw_wanted *wanted = run_wanted(run, &run->choice.images[0]);
-        const struct gw_image *running = verdict_running(run->state.images, run->state.n_images, wanted->image, false);
-        struct gw_error err = { 0 };
+        enum gw_proof weakest = run->choice.n_images ? GW_PROOF_HASH_ACTIVE_CONFIRMED : GW_PROOF_NONE;
 
-        if (running && verdict_hash_is(running, wanted->hash, wanted->hash_size)) {
-                run_done(run, GW_RESULT_UPDATED,
-                         running->flags & GW_IMAGE_CONFIRMED ? GW_PROOF_HASH_ACTIVE_CONFIRMED : GW_PROOF_HASH_ACTIVE);
-        } else if (verdict_find(run->state.images, run->state.n_images, wanted->image, wanted->hash, wanted->hash_size) ||
-                   version_is(run, wanted)) {
-                run_done(run, GW_RESULT_UPDATED, GW_PROOF_VERSION_READ);
-        } else if (run->state.n_images == 0) {
-                run_note(run, "the device answers but tells neither images nor version: nothing proves the update");
-                run_done(run, GW_RESULT_SENT_UNPROVEN, GW_PROOF_NONE);
-        } else {
-                gw_error_set(&err, "verify-failed", "expected version %s in the slot, read %s", wanted->version,
-                             run->state.images[0].version);
-                run_fail(run, &err);
+        if (!run->without_list && !verdict_any_active(run->state.images, run->state.n_images)) {
+                fail_stuck(run);
+                return;
         }
+        for (size_t i = 0; i < run->choice.n_images; i++) {
+                enum gw_proof proof;
+
+                if (recovery_proof(run, &run->choice.images[i], &proof) < 0) {
+                        fail_other_runs(run, &run->choice.images[i]);
+                        return;
+                }
+                if (proof > weakest) /* the enum goes from the strongest to none */
+                        weakest = proof;
+        }
+        if (weakest == GW_PROOF_NONE)
+                run_note(run,
+                         "the application tells neither its images nor the expected version (it states \"%s\"): nothing proves the update",
+                         run->probed.memfault_version);
+        run_done(run, weakest == GW_PROOF_NONE ? GW_RESULT_SENT_UNPROVEN : GW_RESULT_UPDATED, weakest);
 }
 
 static void verify_cleared(struct smp_run *run) {
@@ -313,10 +361,10 @@ static void judge_return(struct smp_run *run) {
         bool trial = false;
         int failed = steps_verdicts(run, outcomes, &trial);
         bool may_repeat = failed >= 0 && run->notes.n_resets < BLOB_RESETS_MAX &&
-                          (outcomes[failed] == VERDICT_IN_RECOVERY || (outcomes[failed] == VERDICT_SWAP_REFUSED && run->reset_unheard));
+                          (outcomes[failed] == VERDICT_IN_RECOVERY || (outcomes[failed] == VERDICT_SWAP_REFUSED && !run->reset_heard));
 
         if (may_repeat)
-                reset_once_more(run); /* the bootloader caught a question of ours and stayed, or nobody heard the reset */
+                reset_once_more(run); /* the bootloader caught a question of ours and stayed, or no reset was heard */
         else if (failed >= 0)
                 steps_fail_by_verdict(run, outcomes[failed], (size_t) failed);
         else if (trial)

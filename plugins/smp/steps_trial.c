@@ -19,7 +19,7 @@ static enum gw_proof proof_of(enum verdict_outcome outcome) {
 }
 
 void steps_finish(struct smp_run *run, const enum verdict_outcome outcomes[GW_PARTS_MAX]) {
-        enum gw_proof weakest = GW_PROOF_HASH_ACTIVE_CONFIRMED;
+        enum gw_proof weakest = run->choice.n_images ? GW_PROOF_HASH_ACTIVE_CONFIRMED : GW_PROOF_NONE;
 
         run_learned_images(run);
         for (size_t i = 0; i < run->choice.n_images; i++) {

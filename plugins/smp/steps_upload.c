@@ -201,6 +201,7 @@ static void uploaded(void *ctx, int result, const struct smp_upload_report *repo
                 upload_failed(run, result, &kept);
                 return;
         }
+        run->unproven = run->unproven || kept.unproven;
         run->uploaded_bytes += current_part(run)->size;
         current(run)->stand = CHOICE_STORED;
         upload_next(run);
@@ -242,6 +243,14 @@ static void upload_image(struct smp_run *run) {
 
 /* ---- all images */
 
+/* The device asked for the start after the last chunk, as it does after an upload that ended and after a reset: it was the reset. */
+static void end_was_lost(struct smp_run *run) {
+        struct gw_error err = { 0 };
+
+        gw_error_set(&err, "device-vanished", "the device was reset at the end of the upload and does not hold the image");
+        run_again(run, &err);
+}
+
 static void check_stored(struct smp_run *run, const struct smp_answer *failed) {
         struct gw_error err = { 0 };
 
@@ -254,7 +263,10 @@ static void check_stored(struct smp_run *run, const struct smp_answer *failed) {
                 const struct verdict_question question = steps_question(run, &run->choice.images[i]);
 
                 if (verdict_stored(&question, &err) < 0) {
-                        run_fail(run, &err);
+                        if (run->unproven)
+                                end_was_lost(run);
+                        else
+                                run_fail(run, &err);
                         return;
                 }
         }
@@ -275,7 +287,9 @@ static void upload_next(struct smp_run *run) {
                 upload_image(run);
                 return;
         }
-        if (run->family == VERDICT_FAMILY_RECOVERY)
+        if (run->family == VERDICT_FAMILY_RECOVERY && run->unproven)
+                end_was_lost(run);
+        else if (run->family == VERDICT_FAMILY_RECOVERY)
                 steps_go_to_reset(run); /* its list may lack hashes: the proof comes after the reset */
         else
                 run_look(run, check_stored);
@@ -287,6 +301,7 @@ int step_upload_enter(void *ctx, struct gw_error *err) {
         (void) err;
         run_begin(run);
         run->uploaded_bytes = 0;
+        run->unproven = false;
         run->host->run->extend(run->handle, STEP_TIMEOUT_MS);
         if (run->choice.next == CHOICE_NEXT_CLEAR)
                 steps_clear(run);
