@@ -71,6 +71,12 @@ static void file_failed(struct campaign_file *file, const struct gw_error *err) 
 bool campaign_file_is_as_stated(const struct campaign_file *file, struct gw_error *err) {
         const struct gw_package *content = package_content(file->user.package);
         const struct campaign_artifact *stated = file->artifact;
+        uint64_t size = package_size(file->user.package);
+        if (stated->size != size) {
+                gw_error_set(err, "size-mismatch", "the campaign says the file has %llu bytes, but it has %llu", (unsigned long long) stated->size,
+                             (unsigned long long) size);
+                return false;
+        }
         if (stated->format && strcmp(stated->format, content->format) != 0) {
                 gw_error_set(err, "format-mismatch", "the campaign says the file is %s, but it is %s", stated->format, content->format);
                 return false;

@@ -171,6 +171,7 @@ void package_put(struct package_user *user);
 bool package_is_ready(const struct package *package);
 const struct gw_error *package_error(const struct package *package); /* NULL when it was read */
 const struct gw_package *package_content(const struct package *package);
+uint64_t package_size(const struct package *package); /* bytes of the file */
 int package_describe(const struct package *package, struct json **ret_json);
 bool packages_are_idle(const struct update *update);
 
@@ -241,6 +242,8 @@ int job_move(struct job *job, struct campaign *campaign);
 bool job_is_final(const struct job *job);
 
 /* --- job_run.c --- */
+/* To the listeners, now. */
+void job_tell_progress(struct job *job);
 int job_run_start(struct job *job, struct gw_error *err);
 
 /* --- schedule.c --- */

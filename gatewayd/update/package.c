@@ -254,6 +254,10 @@ const struct gw_package *package_content(const struct package *package) {
         return &package->content;
 }
 
+uint64_t package_size(const struct package *package) {
+        return package->size;
+}
+
 bool packages_are_idle(const struct update *update) {
         struct package *package;
         LIST_FOREACH(package, &update->packages, link)
