@@ -488,11 +488,19 @@ static void end(struct daemon *daemon) {
 }
 
 static int exit_code_of(const struct gw_error *err) {
-        static const char *const unavailable[] = { "store-locked", "socket-busy" };
-        for (size_t i = 0; i < ARRAY_SIZE(unavailable); i++)
-                if (strcmp(err->name, unavailable[i]) == 0)
-                        return DAEMON_EXIT_UNAVAILABLE;
-        return strcmp(err->name, "config-invalid") == 0 ? DAEMON_EXIT_CONFIG : DAEMON_EXIT_FAILED;
+        static const struct {
+                const char *error;
+                int code;
+        } codes[] = {
+                { "config-invalid", DAEMON_EXIT_CONFIG },
+                { "store-newer", DAEMON_EXIT_DATA },
+                { "store-corrupt", DAEMON_EXIT_DATA },
+                { "store-locked", DAEMON_EXIT_UNAVAILABLE },
+        };
+        for (size_t i = 0; i < ARRAY_SIZE(codes); i++)
+                if (strcmp(err->name, codes[i].error) == 0)
+                        return codes[i].code;
+        return DAEMON_EXIT_FAILED;
 }
 
 int daemon_run(const char *config_file) {

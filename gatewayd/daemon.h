@@ -16,6 +16,7 @@ enum daemon_exit {
         DAEMON_EXIT_OK = 0,
         DAEMON_EXIT_FAILED = 1,
         DAEMON_EXIT_USAGE = 64,
+        DAEMON_EXIT_DATA = 65,        /* the database is of a newer gatewayd, or damaged: a start will not change that */
         DAEMON_EXIT_UNAVAILABLE = 69, /* another gatewayd has the state directory, no socket, ... */
         DAEMON_EXIT_CONFIG = 78,
 };

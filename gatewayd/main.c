@@ -17,7 +17,8 @@ static void usage(FILE *stream) {
                 "\n"
                 "FILE is " SETTINGS_DEFAULT_FILE " unless it is named; without it every setting has its default.\n"
                 "SIGHUP reads the configuration and the adoption list again. Commands are given by gatewayctl(1).\n"
-                "Exit codes: 0 stopped as asked, 1 failed, 64 wrong call, 69 another gatewayd runs here, 78 mistakes in the configuration.\n",
+                "Exit codes: 0 stopped as asked, 1 failed, 64 wrong call, 65 the database is of a newer gatewayd or damaged,\n"
+                "69 another gatewayd runs here, 78 mistakes in the configuration.\n",
                 GW_VERSION);
 }
 

@@ -126,10 +126,12 @@ class Machine:
         for left in CACHE.glob("gatewayd-test-*"):  # of a run that was killed
             if not os.path.exists("/proc/" + left.name.rpartition("-")[2]):
                 _unmake_root(left)
+                for cgroup in _own_cgroups(left.name):
+                    self._remove_cgroup(cgroup)
         root = _make_root(self.folder)
         self.cgroups = _own_cgroups(self.name)
         for cgroup in self.cgroups:
-            cgroup.mkdir()
+            cgroup.mkdir(exist_ok=True)
         # The shell enters the control groups before it becomes nspawn, so that nothing of this test's own is ever in them.
         enter = "for group; do [ \"$group\" = -- ] && break; shift; echo $$ > \"$group/cgroup.procs\"; done; shift; exec \"$@\""
         command = ["systemd-nspawn", "--quiet", "-D", str(root), "--boot", "--register=no", *(["--keep-unit"] if self.cgroups else []),

@@ -251,6 +251,15 @@ def test_unreadable_configuration(box):
         box.path("/etc/gatewayd/gatewayd.conf").chmod(0o644)
 
 
+def test_database_of_a_newer_gatewayd_does_not_loop(box):
+    start(box)
+    box.run("systemctl", "stop", UNIT)
+    box.run("python3", "-c", f"import sqlite3; sqlite3.connect('{STATE}/gatewayd.db').execute('PRAGMA user_version = 9999')")
+    assert box.try_run("systemctl", "start", UNIT).returncode != 0
+    assert [box.show(name) for name in ("ActiveState", "SubState", "ExecMainStatus", "NRestarts")] == ["failed", "failed", "65", "0"]
+    assert box.journal(f"_SYSTEMD_UNIT={UNIT}", "GATEWAYD_ERROR=store-newer", "PRIORITY=3")
+
+
 # --- the journal ---
 
 
