@@ -112,6 +112,14 @@ class Client:
         self.send_line(json.dumps(request).encode(), fd)
         return self.next_id
 
+    def answered(self, number):
+        """Whether the answer is there; does not wait."""
+        while number not in self.answers and (b"\n" in self.buffer or select.select([self.socket], [], [], 0)[0]):
+            message = self.read_line()
+            if "id" in message:
+                self.answers[message["id"]] = message
+        return number in self.answers
+
     def finish(self, number, timeout_s=PATIENCE_S):
         while number not in self.answers:
             message = self.read_line(timeout_s)
