@@ -127,9 +127,11 @@ void job_wait(struct job *job, const char *reason, uint32_t wakes, int64_t delay
         list_remove(&job->ready_link);
         timer_cancel(TAKE_PTR(job->wake_timer));
         job->wakes = wakes;
-        if (!job->row.reason || strcmp(job->row.reason, reason) != 0)
+        if (!str_equal(job->row.reason, reason)) {
                 log_info(&fields, "%s waits: %s", job->row.device, reason);
-        (void) set_text(&job->row.reason, reason);
+                (void) set_text(&job->row.reason, reason);
+                job_tell_progress(job);
+        }
         if (delay_ms > 0)
                 (void) timer_start(job->campaign->update->options.loop, delay_ms, wake, job, &job->wake_timer);
 }

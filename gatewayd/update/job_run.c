@@ -125,6 +125,7 @@ static void run_journal(void *ctx, struct gw_run *run, const char *step) {
         if (r >= 0) {
                 free(job->row.step);
                 job->row.step = TAKE_PTR(copy);
+                free(TAKE_PTR(job->row.reason)); /* it moves: the next wait is a new one */
                 r = job_table_enter_step(update->options.store, job->row.job_id, step, job->row.attempt, job->row.blob, job->row.blob_size,
                                          update_wall_ms(update));
         }
@@ -154,7 +155,7 @@ static void run_checkpoint(void *ctx, struct gw_run *run) {
                 (void) store_sync(store, no_effect, NULL, NULL);
 }
 
-static void tell_progress(struct job *job) {
+void job_tell_progress(struct job *job) {
         struct update *update = job->campaign->update;
         _cleanup_json_ struct json *json = update->n_listeners > 0 ? progress_describe(job) : NULL;
         job->progress_ms = loop_now_ms(update->options.loop);
@@ -179,7 +180,7 @@ static void run_progress(void *ctx, struct gw_run *run, uint64_t done, uint64_t 
         if (now_ms > job->progress_from_ms)
                 job->progress_rate = (int64_t) (done - job->progress_from) * 1000 / (now_ms - job->progress_from_ms);
         if (last || now_ms - job->progress_ms >= UPDATE_PROGRESS_MS)
-                tell_progress(job);
+                job_tell_progress(job);
 }
 
 static void run_entered(void *ctx, struct gw_run *run, const char *step) {
@@ -189,7 +190,7 @@ static void run_entered(void *ctx, struct gw_run *run, const char *step) {
         job->progress_done = job->progress_total = 0;
         job->progress_rate = 0;
         log_debug(&fields, "%s: %s", job->row.device, step);
-        tell_progress(job);
+        job_tell_progress(job);
 }
 
 static void run_note(void *ctx, struct gw_run *run, const char *text) {

@@ -48,6 +48,7 @@ static int not_chosen(const char *model, const struct gw_error *model_error, boo
 int order_choose(const struct campaign *campaign, const struct gw_device *device, struct campaign_file **ret_file, struct gw_error *err) {
         struct gw_error model_error = { 0 };
         const struct campaign_file *unreadable = NULL;
+        struct campaign_file *unnamed = NULL; /* names no hardware */
         const char *model;
         bool unread = false;
         if (campaign->document->rollback) {
@@ -61,11 +62,17 @@ int order_choose(const struct campaign *campaign, const struct gw_device *device
                 unread |= fit == FIT_NOT_READ_YET;
                 if (fit == FIT_CANNOT_BE_READ)
                         unreadable = file;
-                /* A file that names no hardware goes to the one device that a person named, and to no other. */
-                if (fit == FIT_YES || (fit == FIT_NAMES_NO_HARDWARE && campaign_names_one_device(campaign->document))) {
+                if (fit == FIT_NAMES_NO_HARDWARE && !unnamed)
+                        unnamed = file;
+                if (fit == FIT_YES) {
                         *ret_file = file;
                         return 0;
                 }
+        }
+        /* A file that names no hardware goes to the one device that a person named, and to no other. */
+        if (unnamed && !unread && campaign_names_one_device(campaign->document)) {
+                *ret_file = unnamed;
+                return 0;
         }
         /* It may have been this one: its error is the reason, not the hardware. */
         if (unreadable && !unread) {
@@ -87,7 +94,17 @@ static void want_part(struct gw_order *order, const struct gw_part *part, int im
         (void) str_copy(wanted->version, sizeof wanted->version, part->version);
 }
 
-static int want_file(struct gw_order *order, const struct campaign_file *file, struct gw_error *err) {
+static bool driver_takes(const struct campaign *campaign, const struct gw_device *device, const char *format) {
+        const struct gw_driver *driver = driver_registry_find(campaign->update->options.registry, device->driver);
+        if (!driver || !driver->formats)
+                return true;
+        for (const char *const *name = driver->formats; *name; name++)
+                if (strcmp(*name, format) == 0)
+                        return true;
+        return false;
+}
+
+static int want_file(struct gw_order *order, const struct gw_device *device, const struct campaign_file *file, struct gw_error *err) {
         const struct gw_package *content;
         if (gw_error_is_set(&file->error)) {
                 if (err)
@@ -99,6 +116,10 @@ static int want_file(struct gw_order *order, const struct campaign_file *file, s
                 return -EAGAIN;
         }
         content = package_content(file->user.package);
+        if (!driver_takes(file->campaign, device, content->format)) {
+                gw_error_set(err, "format-not-for-driver", "driver %s does not take files of format %s", device->driver, content->format);
+                return -EINVAL;
+        }
         if (file->artifact->image >= 0 && content->n_parts != 1) {
                 gw_error_set(err, "format-mismatch", "the campaign names image %d, but the file holds %zu images", file->artifact->image, content->n_parts);
                 return -EINVAL;
@@ -165,6 +186,7 @@ static int want_rollback(struct gw_order *order, const struct gw_device *device,
                 gw_error_set(err, "inventory-unknown", "what lies in the slots of %s is not known yet", device->id);
                 return -EAGAIN;
         }
+        order->n_wanted = 0;
         want_other_slots(order, device);
         if (order->n_wanted > 0)
                 return 0;
@@ -186,7 +208,7 @@ int order_make(const struct campaign *campaign, const struct gw_device *device, 
         order->trial_ms = policy->trial_ms;
         order->trial_checks = policy->trial_checks;
         order->allow_downgrade = policy->allow_downgrade;
-        r = file ? want_file(order, file, err) : want_rollback(order, device, wanted, err);
+        r = file ? want_file(order, device, file, err) : want_rollback(order, device, wanted, err);
         if (r < 0)
                 return r;
         *ret_order = TAKE_PTR(order);
@@ -235,7 +257,7 @@ static int check_downgrade(const struct gw_device *device, const struct gw_wante
         struct version now, new;
         if (!active || version_parse(active->version, &now) < 0 || version_parse(wanted->version, &new) < 0)
                 return 0;
-        if (active->hash_size == wanted->hash_size && memcmp(active->hash, wanted->hash, wanted->hash_size) == 0)
+        if (wanted->hash_size > 0 && active->hash_size == wanted->hash_size && memcmp(active->hash, wanted->hash, wanted->hash_size) == 0)
                 return 0;
         if (version_compare(&new, &now) >= 0)
                 return 0;

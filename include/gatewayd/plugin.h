@@ -558,6 +558,8 @@ struct gw_driver {
         /* The run is over (or pauses: waiting, retry): closes links, cancels timers, frees. No step is running, but for one that did
          * not end within 4 s after run_stop: it is given up here. */
         void (*run_free)(void *run_ctx);
+        /* Names of the formats whose files it takes, ends with NULL; NULL = any. Others are refused before a run: format-not-for-driver. */
+        const char *const *formats;
 };
 
 /* ------------------------------------------------------------------------------------------------ the host */

@@ -132,6 +132,8 @@ static const struct gw_setting device_settings[] = {
         { .key = NULL },
 };
 
+static const char *const formats[] = { "example", NULL };
+
 static const struct gw_driver folder_driver = {
         .name = DRIVER,
         .summary = "Folders that play devices (the template for new drivers)",
@@ -144,6 +146,7 @@ static const struct gw_driver folder_driver = {
         .run_new = run_new,
         .run_stop = run_stop,
         .run_free = run_free,
+        .formats = formats,
 };
 
 static const struct gw_setting plugin_settings[] = {

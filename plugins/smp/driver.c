@@ -91,6 +91,8 @@ static void free_run(void *run_ctx) {
                 [GW_OPERATION_DIAGNOSE] = { steps_diagnose, STEPS_DIAGNOSE_COUNT },                                                        \
         }
 
+static const char *const formats[] = { "mcuboot", "ncs-zip", NULL };
+
 const struct gw_driver driver_serial = {
         .name = "smp-serial",
         .summary = "Zephyr devices with MCUmgr (SMP) on a serial port",
@@ -104,6 +106,7 @@ const struct gw_driver driver_serial = {
         .run_new = new_run,
         .run_stop = stop_run,
         .run_free = free_run,
+        .formats = formats,
 };
 
 const struct gw_driver driver_udp = {
@@ -118,4 +121,5 @@ const struct gw_driver driver_udp = {
         .run_new = new_run,
         .run_stop = stop_run,
         .run_free = free_run,
+        .formats = formats,
 };
