@@ -18,6 +18,7 @@ JOURNALD = "/lib/systemd/systemd-journald"
 SOCKETS = pathlib.Path("/run/systemd/journal")
 PR_SET_PDEATHSIG = 1
 START_S = 20
+NO_ROOM = 77  # exit code: it may not mount here
 
 
 def mount(*words):
@@ -45,11 +46,14 @@ def start_journald():
         while select.select([notify], [], [], START_S)[0]:
             if b"READY=1" in notify.recv(4096):
                 return child
-    raise SystemExit("journald does not start")
+    sys.exit("journald does not start")
 
 
 def serve():
-    make_room()
+    try:
+        make_room()
+    except subprocess.CalledProcessError:
+        sys.exit(NO_ROOM)
     journald = start_journald()
     print("ready", flush=True)
     sys.stdin.read()
