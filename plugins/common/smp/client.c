@@ -528,9 +528,10 @@ static void message_received(struct smp_client *client, const struct smp_header 
         flight_answered(client, flight, header->version, &map);
 }
 
-/* Several answers may share a datagram. */
+/* Several answers may share a datagram. A callback may close the link: the rest belonged to it, and the bytes, too. */
 static void on_received(void *ctx, const uint8_t *data, size_t size) {
         struct smp_client *client = ctx;
+        const struct gw_link *link = client->link;
 
         client->statistics.bytes_received += size;
         if (size > SMP_RECEIVE_MAX) {
@@ -538,7 +539,7 @@ static void on_received(void *ctx, const uint8_t *data, size_t size) {
                 return;
         }
         callback_enter(client);
-        while (size > 0 && !client->released) {
+        while (size > 0 && !client->released && client->link == link) {
                 struct smp_header header;
 
                 if (smp_header_read(data, size, &header) < 0 || (header.op & 1) == 0) {

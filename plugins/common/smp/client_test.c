@@ -226,6 +226,16 @@ static void several_answers_in_one_datagram(void **state) {
         assert_int_equal(answers.result, 0);
 }
 
+/* The first answer's callback closes the link: what stands behind it in the datagram is nobody's any more. */
+static void rest_of_a_datagram_ends_with_its_link(void **state) {
+        (void) state;
+        assert_int_equal(request(1, 0, NULL), 0);
+        answers.then = DETACH;
+        testing_link_receive_hex(&link_a, "0b00000100010101a00b00000100010001a0");
+        assert_int_equal(answers.n, 1);
+        assert_int_equal(smp_client_statistics(client)->unexpected, 0);
+}
+
 static void refusals_are_told(void **state) {
         (void) state;
         assert_int_equal(request(1, 2, NULL), 0);
@@ -560,6 +570,7 @@ int main(void) {
                 TEST(garbage_is_counted_and_dropped),
                 TEST(an_answer_without_a_map_is_a_yes),
                 TEST(several_answers_in_one_datagram),
+                TEST(rest_of_a_datagram_ends_with_its_link),
                 TEST(refusals_are_told),
                 TEST(silence_is_asked_again),
                 TEST(a_lost_datagram_costs_little),

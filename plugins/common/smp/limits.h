@@ -26,7 +26,9 @@
 #define SMP_TIMEOUT_MS 2500u
 #define SMP_TIMEOUT_STATE_MS 5000u
 #define SMP_TIMEOUT_SLOT_INFO_MS 5000u
-#define SMP_TIMEOUT_FIRST_CHUNK_MS 40000u
+#define SMP_TIMEOUT_FIRST_CHUNK_MS 40000u     /* then something short is asked: whoever erases answers that neither */
+#define SMP_TIMEOUT_FIRST_CHUNK_MAX_MS 90000u /* a large slot in external flash */
+#define SMP_TIMEOUT_FIRST_AGAIN_MS 5000u      /* after the short question was answered, when a repetition does no harm */
 #define SMP_TIMEOUT_LAST_CHUNK_MS 20000u
 #define SMP_TIMEOUT_ERASE_MS 75000u
 #define SMP_RTO_MINIMUM_MS 60u

@@ -91,16 +91,14 @@ void upload_fail(struct smp_upload *upload, int result, const char *name, const 
 
 /* When to send the first packet again. With sha a second one does no harm: the device answers where it is. Without, it begins anew. */
 static int64_t first_due_ms(const struct smp_upload *upload) {
-        static const uint32_t with_sha_ms[] = { 1000, 3000, 8000, 18000 };
-        static const uint32_t without_ms[] = { 20000 };
-        const uint32_t *schedule = upload->options.sha ? with_sha_ms : without_ms;
-        size_t n = upload->options.sha ? 4 : 1;
+        static const uint32_t schedule_ms[] = { 1000, 3000, 8000, 18000 };
+        size_t n = upload->options.sha && upload->n_checks == 0 ? sizeof schedule_ms / sizeof schedule_ms[0] : 0;
 
         if (upload->blocked)
-                return upload->first_ms + SMP_TIMEOUT_FIRST_CHUNK_MS;
+                return upload->first_ms + upload->first_limit_ms;
         if (upload->n_first == 0)
                 return upload->hold_until_ms;
-        return upload->first_ms + (upload->n_first <= n ? schedule[upload->n_first - 1] : SMP_TIMEOUT_FIRST_CHUNK_MS);
+        return upload->first_ms + (upload->n_first <= n ? schedule_ms[upload->n_first - 1] : upload->first_limit_ms);
 }
 
 static int64_t stream_due_ms(const struct smp_upload *upload) {
@@ -178,8 +176,8 @@ static void silent(struct smp_upload *upload) {
 static void first_due(struct smp_upload *upload) {
         bool pending = upload->n_first > 0 || upload->blocked;
 
-        if (pending && upload_now_ms(upload) - upload->first_ms >= SMP_TIMEOUT_FIRST_CHUNK_MS)
-                upload_first_given_up(upload);
+        if (pending && upload_now_ms(upload) - upload->first_ms >= upload->first_limit_ms)
+                upload_first_check(upload);
         else if (!upload->blocked)
                 upload_first_send(upload);
 }
@@ -300,6 +298,7 @@ int smp_upload_start(struct smp_client *client, const struct smp_upload_options 
         upload->done = done;
         upload->done_ctx = done_ctx;
         upload->alignment = 1;
+        upload->first_limit_ms = SMP_TIMEOUT_FIRST_CHUNK_MS;
         upload->rto_floor_ms = SMP_RTO_MINIMUM_MS;
         upload->frame_capacity = options->limits.message_max;
         upload->repeat_off = UINT64_MAX;

@@ -4,7 +4,7 @@
 /*
  * Uploads one image, with a window of requests under way. Trusts only `off` of the answers, which is cumulative.
  *
- *     first packet (alone: the device may erase for 40 s, or say where an earlier upload of the same file stopped)
+ *     first packet (alone: the device may erase for a minute, or say where an earlier upload of the same file stopped)
  *        -> stream: as many chunks as the window allows; the data comes from the caller's `read`, nothing is kept
  *             off beyond a chunk            confirms it and all before it
  *             off before a chunk, or rc 2   go back to off, once for each loss; rc 2 narrows the window for the rest of this upload

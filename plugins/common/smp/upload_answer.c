@@ -191,6 +191,8 @@ static void answer_judge(struct smp_upload *upload, const struct smp_answer *ans
         if (index == SIZE_MAX)
                 return;
         chunk = upload->chunks[index];
+        if (upload->phase == PHASE_CHECK)
+                upload_first_check_end(upload);
         if (answer->result == -ENOTCONN) {
                 upload_fail(upload, -ENOTCONN, "link-lost", "the link closed at %llu of %llu bytes", (unsigned long long) upload->confirmed,
                             (unsigned long long) upload->options.size);

@@ -28,7 +28,7 @@
 enum phase {
         PHASE_FIRST, /* the first packet is out, alone */
         PHASE_STREAM,
-        PHASE_CHECK,  /* the first packet was never answered: does the device answer something short? */
+        PHASE_CHECK,  /* no answer to the first packet yet: does the device answer something short, or is it erasing? */
         PHASE_ENDING, /* `done` is due */
         PHASE_DONE,
 };
@@ -70,7 +70,9 @@ struct smp_upload {
         struct chunk chunks[PLACES];
         size_t n_chunks;
 
-        unsigned n_first;     /* sendings of the first packet */
+        unsigned n_first;  /* sendings of the first packet */
+        unsigned n_checks; /* short questions answered since */
+        uint32_t first_limit_ms;
         unsigned n_silences;  /* in a row */
         unsigned n_repeats;   /* goings back to repeat_off */
         unsigned n_backwards; /* times that the device forgot something */
@@ -141,8 +143,10 @@ void upload_first_send(struct smp_upload *upload);
 void upload_first_again(struct smp_upload *upload);
 /* As first_again, because the device asked for it; not for ever. */
 void upload_restart(struct smp_upload *upload);
-/* Asks something short, to say what the silence means, and ends. */
-void upload_first_given_up(struct smp_upload *upload);
+/* Asks something short, to learn what the silence means; the first packet may still be answered. */
+void upload_first_check(struct smp_upload *upload);
+/* It was. */
+void upload_first_check_end(struct smp_upload *upload);
 
 /* ---- upload_answer.c */
 

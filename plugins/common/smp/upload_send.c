@@ -2,6 +2,7 @@
 #include "common/smp/upload_internal.h"
 
 #define CHECK_TIMEOUT_MS 2500u
+#define CHECK_RESENDS ((SMP_TIMEOUT_FIRST_CHUNK_MAX_MS - SMP_TIMEOUT_FIRST_CHUNK_MS) / CHECK_TIMEOUT_MS - 1)
 
 /* ---- chunks */
 
@@ -130,7 +131,8 @@ void upload_first_again(struct smp_upload *upload) {
         upload->phase = PHASE_FIRST;
         upload->generation++;
         upload->confirmed = upload->next = upload->sent_end = 0;
-        upload->n_first = 0;
+        upload->n_first = upload->n_checks = 0;
+        upload->first_limit_ms = SMP_TIMEOUT_FIRST_CHUNK_MS;
         upload->n_silences = 0;
         upload->probing = false;
         upload_chunks_forget(upload);
@@ -147,23 +149,43 @@ void upload_restart(struct smp_upload *upload) {
         upload_first_again(upload);
 }
 
+/* The device answers short questions, so it is not erasing: the first packet was lost, or its answer was, or it is too long. */
+static void first_not_taken(struct smp_upload *upload) {
+        if (++upload->n_checks > 1) {
+                upload_fail(upload, -ETIMEDOUT, "smp-no-reassembly", "short requests are answered, an upload packet of %zu bytes is not",
+                            upload->options.limits.message_max);
+                return;
+        }
+        upload->phase = PHASE_FIRST;
+        upload->first_ms = upload_now_ms(upload);
+        upload->first_limit_ms = upload->options.sha ? SMP_TIMEOUT_FIRST_AGAIN_MS : SMP_TIMEOUT_FIRST_CHUNK_MS;
+        upload_first_send(upload);
+        if (!upload_is_over(upload))
+                upload_pump(upload); /* for its timer */
+}
+
 static void check_answered(void *ctx, const struct smp_answer *answer) {
         struct smp_upload *upload = ctx;
 
         upload->check_id = 0;
         upload_callback_enter(upload);
         if (answer->result == 0 || answer->result == -EREMOTEIO)
-                upload_fail(upload, -ETIMEDOUT, "smp-no-reassembly", "short requests are answered, an upload packet of %zu bytes is not",
-                            upload->options.limits.message_max);
+                first_not_taken(upload);
         else if (answer->result == -ENOTCONN)
                 upload_fail(upload, -ENOTCONN, "link-lost", "the link closed before the first upload packet was answered");
         else
-                upload_fail(upload, -ETIMEDOUT, "smp-no-answer", "no answer to the first upload packet for %u s",
-                            SMP_TIMEOUT_FIRST_CHUNK_MS / 1000);
+                upload_fail(upload, -ETIMEDOUT, "smp-no-answer", "no answer to the first upload packet, nor to anything else, for %u s",
+                            SMP_TIMEOUT_FIRST_CHUNK_MAX_MS / 1000);
         upload_callback_leave(upload);
 }
 
-void upload_first_given_up(struct smp_upload *upload) {
+void upload_first_check_end(struct smp_upload *upload) {
+        smp_client_forget(upload->client, upload->check_id);
+        upload->check_id = 0;
+        upload->phase = PHASE_FIRST;
+}
+
+void upload_first_check(struct smp_upload *upload) {
         uint8_t frame[SMP_HEADER_SIZE + 1] = { [SMP_HEADER_SIZE] = 0xa0 };
         const struct smp_request request = {
                 .group = SMP_GROUP_OS,
@@ -172,12 +194,11 @@ void upload_first_given_up(struct smp_upload *upload) {
                 .frame = frame,
                 .payload_size = 1,
                 .timeout_ms = CHECK_TIMEOUT_MS,
-                .resends = 1,
+                .resends = CHECK_RESENDS,
                 .done = check_answered,
                 .ctx = upload,
         };
 
-        upload_chunks_forget(upload);
         upload->phase = PHASE_CHECK;
         if (smp_client_request(upload->client, &request, &upload->check_id) < 0)
                 upload_fail(upload, -ETIMEDOUT, "smp-no-answer", "no answer to the first upload packet");

@@ -70,6 +70,8 @@ static void start(const struct smp_upload_options *options) {
 }
 
 /* Until the upload ends. Returns the ms it took. */
+static unsigned n_sent;
+
 static int64_t run(void) {
         int64_t begin_ms = host.now_ms;
 
@@ -684,7 +686,7 @@ static void silence_from_the_start(void **state) {
         took_ms = run();
         assert_int_equal(result, -ETIMEDOUT);
         assert_string_equal(report.error.name, "smp-no-answer");
-        assert_in_range(took_ms, 40000, 46000);
+        assert_in_range(took_ms, 90000, 96000);
 }
 
 static void long_messages_do_not_arrive(void **state) {
@@ -738,6 +740,70 @@ static void slow_erase_is_not_silence(void **state) {
         assert_stored(100000);
         assert_int_equal(device.n_erases, 1);
         assert_int_equal(report.message_size, 1000);
+}
+
+/* An erase that outlasts the first packet's whole schedule: whoever answers nothing at all may be erasing. */
+static void very_slow_erase_is_not_silence(void **state) {
+        (void) state;
+        for (int recovery = 0; recovery < 2; recovery++) {
+                struct smp_upload_options options = options_of(50000, 1000, 1);
+
+                options.recovery = recovery;
+                device.no_resume = recovery;
+                device.buf_count = recovery ? 2 : 4;
+                device.drops_silently = true;
+                device.erase_ms = 75000;
+                device.latency_ms = 5;
+                sha[0]++;
+                start(&options);
+                assert_in_range(run(), 75000, 80000);
+                assert_stored(50000);
+                assert_int_equal(device.n_erases, recovery + 1);
+                assert_int_equal(report.message_size, 1000);
+        }
+}
+
+static int lose_first_answer(struct testing_device *lossy, const uint8_t *data, size_t size) {
+        (void) data;
+        (void) size;
+        return lossy->n_answers == 1 ? -1 : 0;
+}
+
+static int lose_first_request(struct testing_device *lossy, const uint8_t *data, size_t size) {
+        (void) lossy;
+        (void) data;
+        return size > 100 && n_sent++ == 0 ? -1 : 0;
+}
+
+/* A bootloader that erases anew with every first packet gets a second one only when it answers something else meanwhile. */
+static void recovery_gets_a_lost_first_packet_again(void **state) {
+        struct smp_upload_options options = options_of(50000, 1000, 1);
+
+        (void) state;
+        options.recovery = true;
+        device.no_resume = true;
+        device.erase_ms = 30000;
+        device.judge_request = lose_first_request;
+        n_sent = 0;
+        start(&options);
+        run();
+        assert_stored(50000);
+        assert_int_equal(device.n_erases, 1);
+}
+
+/* The erase took long and then its answer was lost: the device can be asked again where it is. */
+static void answer_after_the_erase_is_lost(void **state) {
+        struct smp_upload_options options = options_of(50000, 1000, 4);
+
+        (void) state;
+        device.erase_ms = 60000;
+        device.buf_count = 2;
+        device.drops_silently = true;
+        device.judge_answer = lose_first_answer;
+        start(&options);
+        run();
+        assert_stored(50000);
+        assert_int_equal(device.n_erases, 1);
 }
 
 static void device_resets_in_mid_upload(void **state) {
@@ -964,6 +1030,9 @@ int main(void) {
                 TEST(long_messages_do_not_arrive),
                 TEST(long_messages_are_refused),
                 TEST(slow_erase_is_not_silence),
+                TEST(very_slow_erase_is_not_silence),
+                TEST(recovery_gets_a_lost_first_packet_again),
+                TEST(answer_after_the_erase_is_lost),
                 TEST(device_resets_in_mid_upload),
                 TEST(device_that_always_forgets_is_given_up),
                 TEST(last_answer_lost_is_unproven),
