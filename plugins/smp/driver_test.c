@@ -157,7 +157,17 @@ static void test_scan_serial(void **state) {
         assert_string_equal(fixture.host.seen[0].key, "0001-if00");
         assert_string_equal(fixture.host.seen[0].model, "acme,sensor-r2");
         assert_string_equal(fixture.host.seen[0].address, "/dev/scripted0");
+        assert_string_equal(fixture.host.seen[0].name, "scripted");
+        assert_string_equal(fixture.host.seen[0].version, "1.0.0");
+        assert_int_equal(fixture.host.seen[0].n_images, 1);
+        assert_true(fixture.host.seen[0].n_attributes >= 4);
         assert_int_equal(fixture.device.n_uploads_begun + fixture.device.n_resets + fixture.device.n_tests, 0);
+        /* A product string that only repeats the model is no name. */
+        fixture.device.hardware = "scripted";
+        assert_int_equal(driver_serial.scan(fixture.driver_ctx, 5000, scan_done, NULL, NULL), 0);
+        scripted_host_advance(&fixture.host, 6000);
+        assert_int_equal(fixture.host.n_seen, 2);
+        assert_string_equal(fixture.host.seen[1].name, "");
         fixture.host.n_devices = 1;
         fixture_deinit(&fixture);
 }
@@ -181,6 +191,42 @@ static void test_scan_silent(void **state) {
         assert_non_null(fixture.host.links);
         fixture_deinit(&fixture); /* stops the driver in the middle of a scan */
         assert_int_equal(n_done, 1);
+}
+
+/* A device that answers some questions and not all of them in time is reported with what it said. */
+static void test_scan_too_short(void **state) {
+        struct fixture fixture;
+
+        (void) state;
+        n_done = 0;
+        fixture_init(&fixture, &driver_serial);
+        fixture.host.n_devices = 0;
+        fixture.device.stop_answering_after = 2;
+        assert_int_equal(driver_serial.scan(fixture.driver_ctx, 500, scan_done, NULL, NULL), 0);
+        scripted_host_advance(&fixture.host, 501);
+        assert_int_equal(n_done, 1);
+        assert_int_equal(fixture.host.n_seen, 1);
+        assert_int_equal(fixture.host.seen[0].n_images, 0);
+        fixture.host.n_devices = 1;
+        fixture_deinit(&fixture);
+}
+
+/* A job that begins while the scan holds the port gets the port. */
+static void test_scan_makes_room(void **state) {
+        struct fixture fixture;
+
+        (void) state;
+        n_done = 0;
+        fixture_init(&fixture, &driver_serial);
+        assert_int_equal(driver_serial.scan(fixture.driver_ctx, 5000, scan_done, NULL, NULL), 0);
+        scripted_host_advance(&fixture.host, 8);
+        assert_int_equal(fixture.host.n_opened, 1);
+        scripted_run_begin(&fixture.run);
+        assert_true(scripted_run_until_step(&fixture.run, "upload", 600000));
+        assert_int_equal(fixture.host.n_seen, 0);
+        assert_int_equal(n_done, 1);
+        fixture_expect_end(&fixture, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE_CONFIRMED, NULL);
+        fixture_deinit(&fixture);
 }
 
 /* Over UDP only what is configured or adopted is asked, and nobody with a run. */
@@ -350,10 +396,13 @@ static void test_diagnose(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_load),      cmocka_unit_test(test_settings),          cmocka_unit_test(test_udp_address),
-                cmocka_unit_test(test_find_port), cmocka_unit_test(test_scan_serial),       cmocka_unit_test(test_scan_silent),
-                cmocka_unit_test(test_scan_udp),  cmocka_unit_test(test_ports_come_and_go), cmocka_unit_test(test_plan),
-                cmocka_unit_test(test_inspect),   cmocka_unit_test(test_diagnose),
+                cmocka_unit_test(test_load),           cmocka_unit_test(test_settings),
+                cmocka_unit_test(test_udp_address),    cmocka_unit_test(test_find_port),
+                cmocka_unit_test(test_scan_serial),    cmocka_unit_test(test_scan_silent),
+                cmocka_unit_test(test_scan_too_short), cmocka_unit_test(test_scan_makes_room),
+                cmocka_unit_test(test_scan_udp),       cmocka_unit_test(test_ports_come_and_go),
+                cmocka_unit_test(test_plan),           cmocka_unit_test(test_inspect),
+                cmocka_unit_test(test_diagnose),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 
 /* The link of a run and the questions that every step asks over it; what was learned goes to the host. */
 
+#include "facts.h"
 #include "run.h"
 
 #define OPEN_TIMEOUT_MS 10000 /* a name that does not resolve, a driver that hangs */
@@ -157,52 +158,20 @@ void run_keep_notes(struct smp_run *run) {
         run->host->run->blob_set(run->handle, bytes, blob_write(&run->notes, bytes));
 }
 
-/* The slots as the device lists them, with the sizes that it told elsewhere. */
-static size_t images_with_sizes(const struct smp_run *run, struct gw_image images[GW_IMAGES_MAX]) {
-        memcpy(images, run->state.images, run->state.n_images * sizeof images[0]);
-        for (size_t i = 0; i < run->state.n_images; i++)
-                for (size_t j = 0; j < run->probed.slot_info.n_slots; j++)
-                        if (run->probed.slot_info.slots[j].image == images[i].image &&
-                            run->probed.slot_info.slots[j].slot == images[i].slot)
-                                images[i].slot_size = run->probed.slot_info.slots[j].size;
-        return run->state.n_images;
-}
-
 void run_learned_images(struct smp_run *run) {
-        struct gw_image images[GW_IMAGES_MAX];
-        const struct gw_image *running = verdict_running(run->state.images, run->state.n_images, 0, false);
         struct gw_facts facts = GW_FACTS_INIT;
+        struct facts_room room;
 
-        facts.images = images;
-        facts.n_images = images_with_sizes(run, images);
-        facts.version = running ? running->version : NULL;
+        facts_add_images(&facts, &run->state, &run->probed.slot_info, &room);
         run->host->run->learned(run->handle, &facts);
 }
 
 void run_learned_device(struct smp_run *run) {
-        const struct smp_probe_result *probed = &run->probed;
-        char mode[16], buffers[32];
-        struct gw_attribute attributes[6];
         struct gw_facts facts = GW_FACTS_INIT;
+        struct facts_room room;
 
         facts.address = run->session.where;
-        facts.model = probed->memfault_hardware[0] ? probed->memfault_hardware : probed->board[0] ? probed->board : NULL;
-        facts.attributes = attributes;
-        if (probed->offered & SMP_PROBE_BOOTLOADER)
-                attributes[facts.n_attributes++] = (struct gw_attribute){ "bootloader", probed->bootloader };
-        if (probed->offered & SMP_PROBE_MODE) {
-                snprintf(mode, sizeof mode, "%d", probed->mode);
-                attributes[facts.n_attributes++] = (struct gw_attribute){ "bootloader_mode", mode };
-                attributes[facts.n_attributes++] = (struct gw_attribute){ "no_downgrade", probed->no_downgrade ? "yes" : "no" };
-        }
-        if (probed->offered & SMP_PROBE_PARAMS) {
-                snprintf(buffers, sizeof buffers, "%u x %u", (unsigned) probed->buf_size, (unsigned) probed->buf_count);
-                attributes[facts.n_attributes++] = (struct gw_attribute){ "buffers", buffers };
-        }
-        if (probed->board[0])
-                attributes[facts.n_attributes++] = (struct gw_attribute){ "board", probed->board };
-        if (probed->memfault_serial[0])
-                attributes[facts.n_attributes++] = (struct gw_attribute){ "memfault_serial", probed->memfault_serial };
+        facts_add_device(&facts, &run->probed, &room);
         run->host->run->learned(run->handle, &facts);
 }
 

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "scan.h"
+
 static void on_opened(void *ctx);
 static void on_closed(void *ctx, const struct gw_error *why);
 static void on_refused(void *ctx, const struct smp_refusal *refusal);
@@ -51,6 +53,7 @@ int run_new(struct driver *driver, struct gw_run *handle, struct smp_run **ret_r
                 return r;
         }
         read_notes(run);
+        scan_leave(driver->scan, host->device->key(run->device));
         run->next_run = driver->runs;
         driver->runs = run;
         *ret_run = run;

@@ -3,10 +3,16 @@
 
 #include <stdlib.h>
 
-#include "common/smp/probe.h"
+#include "facts.h"
 
-#define QUESTIONS (SMP_PROBE_PARAMS | SMP_PROBE_BOARD | SMP_PROBE_MEMFAULT)
 #define ANSWER_TIMEOUT_MS 1000
+
+/* What one place said. */
+struct answers {
+        struct smp_probe_result device;
+        struct smp_image_state state;
+        bool has_state;
+};
 
 /* One place to ask. */
 struct target {
@@ -14,12 +20,12 @@ struct target {
         struct scan *scan;
         char key[GW_KEY_MAX + 1];
         char where[TRANSPORT_PORT_MAX];
-        char name[64];
+        char product[64]; /* of the USB port */
         struct tuning tuning;
         struct smp_client *client; /* NULL = not begun, or finished */
         struct transport_session session;
         struct smp_probe *probe;
-        struct smp_probe_result result;
+        struct answers *answers; /* while there is a client */
 };
 
 struct waiter {
@@ -47,6 +53,8 @@ static void target_stop(struct target *target) {
         target->probe = NULL;
         smp_client_free(target->client);
         target->client = NULL;
+        free(target->answers);
+        target->answers = NULL;
 }
 
 void scan_free(struct scan *scan) {
@@ -70,10 +78,15 @@ void scan_free(struct scan *scan) {
         free(scan);
 }
 
+static void report(const struct target *target);
+
 /* The scan is gone before anybody hears of it, so a new one may begin from inside. */
 static void finish(struct scan *scan) {
         struct waiter *waiters = scan->waiters;
 
+        for (const struct target *target = scan->targets; target; target = target->next)
+                if (target->client && smp_client_was_heard(target->client))
+                        report(target); /* it had no time to say everything */
         scan->waiters = NULL;
         scan->driver->scan = NULL;
         scan_free(scan);
@@ -94,31 +107,59 @@ static void target_ended(struct target *target) {
         go_on_later(target->scan);
 }
 
+/* A product string that only repeats the model is no name. */
+static const char *name_of(const struct target *target) {
+        const char *product = target->product;
+
+        if (!product[0] || strcmp(product, target->answers->device.memfault_hardware) == 0 ||
+            strcmp(product, target->answers->device.board) == 0)
+                return NULL;
+        return product;
+}
+
 static void report(const struct target *target) {
         const struct driver *driver = target->scan->driver;
-        const struct smp_probe_result *result = &target->result;
         struct gw_facts facts = GW_FACTS_INIT;
+        struct facts_room room;
 
-        facts.name = target->name[0] ? target->name : NULL;
+        facts.name = name_of(target);
         facts.address = target->session.where;
-        facts.model = result->memfault_hardware[0] ? result->memfault_hardware : result->board[0] ? result->board : NULL;
+        facts_add_device(&facts, &target->answers->device, &room);
+        if (target->answers->has_state)
+                facts_add_images(&facts, &target->answers->state, &target->answers->device.slot_info, &room);
         driver->host->device->seen(driver->host, driver->transport->driver, target->key, &facts);
+}
+
+/* A refusal is an answer, too: whoever speaks SMP is a device. */
+static void target_asked(struct target *target) {
+        if (smp_client_was_heard(target->client))
+                report(target);
+        target_ended(target);
+}
+
+static void state_read(void *ctx, const struct smp_answer *answer, const struct smp_image_state *state) {
+        struct target *target = ctx;
+
+        target->answers->has_state = answer->result == 0 && state;
+        if (target->answers->has_state)
+                target->answers->state = *state;
+        target_asked(target);
 }
 
 static void asked(void *ctx, int result, const struct gw_error *err) {
         struct target *target = ctx;
 
         (void) err;
-        /* A refusal is an answer, too: whoever speaks SMP is a device. */
-        if (result == 0 || smp_client_was_heard(target->client))
-                report(target);
-        target_ended(target);
+        smp_probe_free(target->probe);
+        target->probe = NULL;
+        if (result < 0 || smp_image_read(target->client, state_read, target, NULL) < 0)
+                target_asked(target);
 }
 
 static void opened(void *ctx) {
         struct target *target = ctx;
 
-        if (smp_probe_start(target->client, QUESTIONS, &target->result, asked, target, &target->probe) < 0)
+        if (smp_probe_start(target->client, SMP_PROBE_UPDATE, &target->answers->device, asked, target, &target->probe) < 0)
                 target_ended(target);
 }
 
@@ -148,7 +189,11 @@ static void target_start(struct target *target) {
         options.timeout_ms = ANSWER_TIMEOUT_MS;
         options.resends = 1;
         target->scan->n_running++;
-        if (smp_client_new(target->scan->driver->host, &options, &client_handler, target, &target->client) < 0 || target_open(target) < 0)
+        target->answers = calloc(1, sizeof *target->answers);
+        if (target->answers)
+                target->answers->device = (struct smp_probe_result) SMP_PROBE_RESULT_INIT;
+        if (!target->answers || smp_client_new(target->scan->driver->host, &options, &client_handler, target, &target->client) < 0 ||
+            target_open(target) < 0)
                 target_ended(target);
 }
 
@@ -162,7 +207,8 @@ static void go_on(void *ctx) {
                 struct target *target = scan->next_target;
 
                 scan->next_target = target->next;
-                target_start(target);
+                if (!driver_has_run(scan->driver, target->key)) /* begun meanwhile */
+                        target_start(target);
         }
         if (scan->over || (scan->n_running == 0 && !scan->next_target))
                 finish(scan);
@@ -196,7 +242,6 @@ static struct target *target_add(struct scan *scan, const char *key, const char 
         if (!target)
                 return NULL;
         target->scan = scan;
-        target->result = (struct smp_probe_result) SMP_PROBE_RESULT_INIT;
         snprintf(target->key, sizeof target->key, "%s", key);
         snprintf(target->where, sizeof target->where, "%s", where);
         tuning_read(scan->driver->host, NULL, scan->driver->transport->serial, &target->tuning);
@@ -226,7 +271,7 @@ static void add_port(void *ctx, const struct gw_serial_port *port) {
         struct target *target = port->key && port->key[0] ? target_add(ctx, port->key, port->path) : NULL;
 
         if (target && port->product)
-                snprintf(target->name, sizeof target->name, "%s", port->product);
+                snprintf(target->product, sizeof target->product, "%s", port->product);
 }
 
 static int waiter_add(struct scan *scan, void (*done)(void *ctx), void *ctx) {
@@ -269,4 +314,12 @@ int scan_start(struct driver *driver, int64_t duration_ms, void (*done)(void *ct
         if (r < 0)
                 gw_error_set(err, "out-of-memory", "no memory for a scan");
         return r;
+}
+
+void scan_leave(struct scan *scan, const char *key) {
+        if (!scan)
+                return;
+        for (struct target *target = scan->targets; target; target = target->next)
+                if (target->client && strcmp(target->key, key) == 0)
+                        target_ended(target);
 }

@@ -247,6 +247,12 @@ static void seen_add(struct scripted_host *scripted, const char *key, const stru
                 snprintf(scripted->seen[scripted->n_seen].model, sizeof scripted->seen[0].model, "%s", facts->model);
         if (facts && facts->address)
                 snprintf(scripted->seen[scripted->n_seen].address, sizeof scripted->seen[0].address, "%s", facts->address);
+        if (facts && facts->name)
+                snprintf(scripted->seen[scripted->n_seen].name, sizeof scripted->seen[0].name, "%s", facts->name);
+        if (facts && facts->version)
+                snprintf(scripted->seen[scripted->n_seen].version, sizeof scripted->seen[0].version, "%s", facts->version);
+        scripted->seen[scripted->n_seen].n_images = facts ? facts->n_images : 0;
+        scripted->seen[scripted->n_seen].n_attributes = facts ? facts->n_attributes : 0;
         scripted->seen[scripted->n_seen++].gone = gone;
 }
 

@@ -91,6 +91,8 @@ struct scripted_host {
                 char key[GW_KEY_MAX + 1];
                 char model[GW_MODEL_MAX];
                 char address[256];
+                char name[64], version[GW_VERSION_MAX];
+                size_t n_images, n_attributes;
                 bool gone;
         } seen[SCRIPTED_SEEN_MAX];
         size_t n_seen;
