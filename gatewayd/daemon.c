@@ -192,11 +192,13 @@ int daemon_check_config(const char *config_file) {
 
 static void note_change(void *ctx, const char *section, const char *key, bool needs_restart) {
         struct json *row = json_append_new_object(ctx);
-        json_set_string(row, "section", section);
+        char name[STR_ID_MAX + 32];
+        (void) str_format(name, sizeof name, "%.*s", (int) strlen(section) - 2, section + 1); /* without its brackets */
+        json_set_string(row, "section", name);
         json_set_string(row, "key", key);
         json_set_bool(row, "needs_restart", needs_restart);
         if (needs_restart)
-                log_warning(NULL, "[%s] %s changed; it counts after a restart", section, key);
+                log_warning(NULL, "%s %s changed; it counts after a restart", section, key);
 }
 
 static int take_settings(struct daemon *daemon, struct settings *settings, struct json *result, struct config_errors *mistakes, struct gw_error *err) {
@@ -503,13 +505,12 @@ static int exit_code_of(const struct gw_error *err) {
         return DAEMON_EXIT_FAILED;
 }
 
-int daemon_run(const char *config_file) {
+static int load_and_run(const char *config_file) {
         struct daemon daemon = { .config_file = config_file };
         struct gw_error err = { 0 };
         int r;
         /* One arena: the few threads do not allocate enough to be worth their own memory. */
         (void) mallopt(M_ARENA_MAX, 1);
-        (void) log_journal_attach();
         if (load_settings(config_file, log_config_mistakes, &daemon.settings) < 0)
                 return DAEMON_EXIT_CONFIG;
         daemon.live_settings = daemon.settings;
@@ -529,6 +530,15 @@ int daemon_run(const char *config_file) {
         }
         end(&daemon);
         return daemon.exit;
+}
+
+int daemon_run(const char *config_file) {
+        int code;
+        (void) log_journal_attach();
+        code = load_and_run(config_file);
+        if (code != DAEMON_EXIT_OK)
+                log_journal_drain();
+        return code;
 }
 
 /* --- without a daemon --- */
