@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/time.h"
 #include "document/limits.h"
 
 /* --- tables --- */
@@ -63,10 +64,11 @@ static void add_device(struct table *table, const struct json *device, int64_t n
 
         table_row(table);
         table_cell(table, DEVICE_ID, json_member_text(device, "id"));
-        if (!str_equal(name, json_member_text(device, "key")))
+        model_of(device, text, sizeof text);
+        /* A name that only repeats what stands beside it tells nothing. */
+        if (!str_equal(name, json_member_text(device, "key")) && !str_equal(name, text))
                 table_cell(table, DEVICE_NAME, name);
         table_toned_cell(table, DEVICE_STATE, state, str_equal(state, "discovered") ? TONE_FAINT : TONE_PLAIN);
-        model_of(device, text, sizeof text);
         table_cell(table, DEVICE_MODEL, text);
         table_cell(table, DEVICE_VERSION, json_member_text(device, "version"));
         join(json_child(device, "labels"), text, sizeof text);
@@ -169,6 +171,7 @@ int run_device_scan(struct session *session, struct failure *failure) {
                 fprintf(stderr, "             \r");
         if (r < 0)
                 return r;
+        session->now_wall_ms = time_now_wall_ms(); /* it took a while: "now" is now */
         return session->json ? session_print_json(session, result, failure) : print_scan(session, result, failure);
 }
 
@@ -184,7 +187,7 @@ static void fact(struct facts *facts, const char *name, const char *value) {
 
         if (!clean || !clean[0])
                 return;
-        strbuf_appendf(&facts->out, "%-14s", name);
+        strbuf_appendf(&facts->out, "%-17s ", name);
         strbuf_append(&facts->out, clean);
         strbuf_append_char(&facts->out, '\n');
 }
@@ -213,6 +216,7 @@ static void fact_time(struct facts *facts, const struct json *object, const char
 
 static void add_head(struct facts *facts, const struct json *device) {
         const struct json *model = json_child(device, "model");
+        const char *stated = json_member_text(model, "stated"), *adopted = json_member_text(model, "adopted");
         char text[STR_ID_MAX * CAMPAIGN_LABELS_MAX];
         bool present = false;
 
@@ -224,9 +228,9 @@ static void add_head(struct facts *facts, const struct json *device) {
         fact(facts, "state", text);
         model_of(device, text, sizeof text);
         fact(facts, "model", text[0] ? text : "unknown");
-        if (!str_equal(json_member_text(model, "stated"), json_member_text(model, "adopted"))) {
-                fact(facts, "  it states", json_member_text(model, "stated"));
-                fact(facts, "  adopted as", json_member_text(model, "adopted"));
+        if (stated && adopted && strcmp(stated, adopted) != 0) {
+                fact(facts, "  it states", stated);
+                fact(facts, "  adopted as", adopted);
         }
         join(json_child(device, "labels"), text, sizeof text);
         fact(facts, "labels", text);

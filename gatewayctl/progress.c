@@ -17,6 +17,7 @@ struct progress_job {
         char step[32];
         char waiting[48];
         char outcome[128];
+        char *printed; /* its last line where there is no terminal */
         int percent;
         int64_t rate_bytes_s, eta_ms, attempt;
 };
@@ -53,6 +54,7 @@ void progress_free(struct progress *progress) {
                 return;
         tdestroy(progress->index, keep_job);
         for (size_t i = 0; i < progress->n_jobs; i++) {
+                free(progress->jobs[i]->printed);
                 free(progress->jobs[i]->device);
                 free(progress->jobs[i]);
         }
@@ -157,7 +159,8 @@ static void append_state(const struct progress *progress, const struct progress_
                 strbuf_appendf(out, " (attempt %d)", (int) job->attempt);
 }
 
-static void print_change(struct progress *progress, const struct progress_job *job) {
+/* A line that says what the last one said (its step changed while it waits) is left out. */
+static void print_change(struct progress *progress, struct progress_job *job) {
         _cleanup_strbuf_ struct strbuf line = STRBUF_INIT(TEXT_LIMIT);
         struct progress_job without_numbers = *job;
 
@@ -165,6 +168,10 @@ static void print_change(struct progress *progress, const struct progress_job *j
         without_numbers.rate_bytes_s = without_numbers.eta_ms = 0;
         strbuf_appendf(&line, "%s: ", job->device);
         append_state(progress, &without_numbers, &line);
+        if (str_equal(job->printed, strbuf_text(&line)))
+                return;
+        free(job->printed);
+        job->printed = strdup(strbuf_text(&line));
         fprintf(progress->stream, "%s\n", strbuf_text(&line));
         fflush(progress->stream);
 }
@@ -195,12 +202,20 @@ static bool take_state(struct progress_job *job, const struct progress_state *st
         return changed;
 }
 
+/* News of a step may overtake the event that its job was queued. Whoever is queued again has a reason, or another attempt. */
+static bool is_overtaken(const struct progress_job *job, const struct progress_state *state) {
+        return job->phase == PROGRESS_RUNNING && state->phase == PROGRESS_QUEUED && (!state->waiting || !state->waiting[0]) &&
+               MAX(job->attempt, (int64_t) 1) >= MAX(state->attempt, (int64_t) 1);
+}
+
 int progress_set(struct progress *progress, const char *device, const struct progress_state *state) {
         bool is_new, changed;
         struct progress_job *job = job_of(progress, device, &is_new);
 
         if (!job)
                 return -ENOMEM;
+        if (!is_new && is_overtaken(job, state))
+                return 0;
         changed = take_state(job, state) || is_new;
         progress->stale = true;
         if (changed && progress->stream && !progress->live)

@@ -149,6 +149,31 @@ static void test_elsewhere_a_line_for_every_change(void **state) {
         assert_stream(&stream, "a: queued\na: upload\na: upload (attempt 2)\na: already\n");
 }
 
+static void test_elsewhere_no_line_twice(void **state) {
+        struct stream stream;
+
+        (void) state;
+        open_stream(&stream, false);
+        set(stream.progress, "a", (struct progress_state){ .phase = PROGRESS_QUEUED, .percent = -1 });
+        set(stream.progress, "a", (struct progress_state){ .phase = PROGRESS_QUEUED, .step = "inspect", .percent = -1 });
+        set(stream.progress, "a", (struct progress_state){ .phase = PROGRESS_SUCCEEDED, .outcome = "already", .percent = -1 });
+        set(stream.progress, "a", (struct progress_state){ .phase = PROGRESS_SUCCEEDED, .outcome = "already", .percent = -1, .attempt = 1 });
+        assert_stream(&stream, "a: queued\na: already\n");
+}
+
+static void test_overtaken_news_are_left_out(void **state) {
+        struct stream stream;
+
+        (void) state;
+        open_stream(&stream, false);
+        set(stream.progress, "a", (struct progress_state){ .phase = PROGRESS_RUNNING, .step = "write", .percent = 0, .attempt = 1 });
+        set(stream.progress, "a", (struct progress_state){ .phase = PROGRESS_QUEUED, .percent = -1 });
+        set(stream.progress, "a", (struct progress_state){ .phase = PROGRESS_QUEUED, .waiting = "paused", .percent = -1, .attempt = 1 });
+        set(stream.progress, "a", (struct progress_state){ .phase = PROGRESS_RUNNING, .step = "write", .percent = 0, .attempt = 1 });
+        set(stream.progress, "a", (struct progress_state){ .phase = PROGRESS_QUEUED, .percent = -1, .attempt = 2 });
+        assert_stream(&stream, "a: write\na: waits: paused\na: write\na: queued (attempt 2)\n");
+}
+
 static void test_on_a_terminal_drawn_over_the_old_picture(void **state) {
         struct stream stream;
 
@@ -177,6 +202,8 @@ int main(void) {
                 cmocka_unit_test(test_a_line_is_never_wider_than_the_terminal),
                 cmocka_unit_test(test_counts),
                 cmocka_unit_test(test_elsewhere_a_line_for_every_change),
+                cmocka_unit_test(test_elsewhere_no_line_twice),
+                cmocka_unit_test(test_overtaken_news_are_left_out),
                 cmocka_unit_test(test_on_a_terminal_drawn_over_the_old_picture),
         };
 
