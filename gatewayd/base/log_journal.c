@@ -5,14 +5,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <syslog.h>
 #include <systemd/sd-journal.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/str.h"
+
+#define LOG_JOURNAL_DRAIN_MS 500
+
+static bool attached;
 
 static int priority(enum log_level level) {
         switch (level) {
@@ -68,5 +78,19 @@ bool log_journal_attach(void) {
         if (!log_journal_is_stream(STDERR_FILENO, getenv("JOURNAL_STREAM")))
                 return false;
         log_set_sink(log_to_journal, NULL);
+        attached = true;
         return true;
+}
+
+/* journald takes datagrams one after the other: when this one, which says nothing, has left the queue, those before it are written. */
+void log_journal_drain(void) {
+        static const struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "/run/systemd/journal/socket"};
+        const struct timespec pause = {.tv_nsec = 1000000};
+        _cleanup_close_ int fd = attached ? socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0) : -1;
+        int queued = 0;
+
+        if (fd < 0 || sendto(fd, "", 0, 0, (const struct sockaddr *) &address, sizeof(address)) < 0)
+                return;
+        for (int i = 0; i < LOG_JOURNAL_DRAIN_MS && ioctl(fd, SIOCOUTQ, &queued) == 0 && queued > 0; i++)
+                nanosleep(&pause, NULL);
 }

@@ -16,3 +16,9 @@ bool log_journal_is_stream(int fd, const char *stream_variable);
 
 /* Sends to the journal from now on if stderr goes there, otherwise leaves the sink alone. Returns which. */
 bool log_journal_attach(void);
+
+/*
+ * Waits until journald has taken what was sent, at most LOG_JOURNAL_DRAIN_MS. Of a process that has ended it cannot find out the
+ * unit any more, and `journalctl -u` would not show why a start failed. Does nothing when the journal is not the sink.
+ */
+void log_journal_drain(void);

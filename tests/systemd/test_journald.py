@@ -74,9 +74,12 @@ def test_entries_of_a_job(room, gateway, tmp_path):
     assert ("smp-udp:d0: succeeded: updated", False) in [(entry["MESSAGE"], "GATEWAYD_ERROR" in entry) for entry in done]
 
 
-def test_mistakes_of_the_configuration(room, gateway):
+@pytest.mark.parametrize("time", range(3))
+def test_mistakes_of_the_configuration(room, gateway, time):
     gateway.config.write_text("[gateway]\nbogus = 1\n[limits]\njobs = many\n")
     gateway.start(wait=False)
     assert gateway.process.wait(harness.PATIENCE_S) == 78
     entries = room.entries("GATEWAYD_ERROR=config-invalid", "PRIORITY=3")
     assert [entry["MESSAGE"].partition(": ")[0] for entry in entries] == [f"{gateway.config}:2", f"{gateway.config}:4"]
+    # What journald finds out about a sender it finds out while that lives.
+    assert [entry.get("_COMM") for entry in entries] == ["gatewayd", "gatewayd"]
