@@ -18,7 +18,7 @@ bool log_journal_is_stream(int fd, const char *stream_variable);
 bool log_journal_attach(void);
 
 /*
- * Waits until journald has taken what was sent, at most LOG_JOURNAL_DRAIN_MS. Of a process that has ended it cannot find out the
+ * Waits until journald has taken what was sent, at most half a second. Of a process that has ended it cannot find out the
  * unit any more, and `journalctl -u` would not show why a start failed. Does nothing when the journal is not the sink.
  */
 void log_journal_drain(void);
