@@ -561,8 +561,8 @@ def test_device_get(daemon, ctl):
     fake = daemon(device__get={"device": shown, "job": job(step="upload"), "campaign": "c1"})
     out = ctl("device", "get", "kitchen")
     assert fake.params("device.get") == {"id": "kitchen"}
-    for text in ("conflict: acme,r3, acme,r2", "it states   acme,r3", "-70 dBm", "81 %", "bootloader    MCUboot, \\x1bswap", "in_progress: upload, campaign c1",
-                 "    0     0  1.0.0    active confirmed    480 KiB  " + HASH, "seen at     192.0.2.8:1337"):
+    for text in ("conflict: acme,r3, acme,r2", "it states       acme,r3", "-70 dBm", "81 %", "bootloader        MCUboot, \\x1bswap", "in_progress: upload, campaign c1",
+                 "    0     0  1.0.0    active confirmed    480 KiB  " + HASH, "seen at         192.0.2.8:1337"):
         assert text in out, out
     assert ctl.json("device", "get", "kitchen")["device"]["id"] == "smp-udp:kitchen"
 
