@@ -172,6 +172,19 @@ static void test_journal(void **state) {
         assert_string_equal(text, "1:upload:1@100 2:upload:2@200 3:test:2@300 ");
 }
 
+/* Into the next revision, with its steps. */
+static void test_set_campaign(void **state) {
+        struct fixture *fixture = *state;
+        int64_t job_id = insert(fixture->store, campaign(fixture->store, "a"), "udp:one"), other = campaign(fixture->store, "b");
+        _cleanup_job_row_ struct job_row row = { 0 };
+
+        assert_int_equal(job_table_set_campaign(fixture->store, job_id, other), 0);
+        assert_int_equal(job_table_fetch(fixture->store, job_id, &row), 0);
+        assert_int_equal(row.campaign_id, other);
+        assert_int_equal(job_table_set_campaign(fixture->store, job_id, 999), -EINVAL);
+        assert_int_equal(job_table_set_campaign(fixture->store, 999, other), -ENOENT);
+}
+
 static int count_step(void *ctx, struct step_row *row) {
         int64_t *first_and_n = ctx;
 
@@ -305,6 +318,7 @@ int main(void) {
                 TEST(test_what_is_refused),
                 TEST(test_journal),
                 TEST(test_journal_is_bounded),
+                TEST(test_set_campaign),
                 TEST(test_finish),
                 TEST(test_walks_and_counts),
                 TEST(test_targets),
