@@ -261,7 +261,7 @@ static int check_downgrade(const struct gw_device *device, const struct gw_wante
                 return 0;
         if (version_compare(&new, &now) >= 0)
                 return 0;
-        gw_error_set(err, "downgrade", "%s runs %s, the file is %s", device->id, active->version, wanted->version);
+        gw_error_set(err, "downgrade", "it runs %s, the file is %s", active->version, wanted->version);
         return -EPERM;
 }
 
