@@ -37,7 +37,6 @@ int campaign_new(struct update *update, struct campaign_row *row, struct campaig
 }
 
 static void free_file(struct campaign_file *file) {
-        artifact_fetch_cancel(file->fetch);
         package_put(&file->user);
         if (file->pinned)
                 artifact_unpin(file->campaign->update->options.artifacts, file->artifact->sha256);
@@ -119,12 +118,19 @@ static void read_file(struct campaign_file *file) {
         file_failed(file, &err);
 }
 
+/* Canceled for a campaign that was over; it may have been retried meanwhile. */
+static void fetch_canceled(struct campaign *campaign) {
+        if (!campaign->update->stopping && !campaign_is_over(campaign))
+                campaign_begin_files(campaign);
+        schedule(campaign->update);
+}
+
 static void fetch_done(void *ctx, int result, const struct gw_error *err) {
         struct campaign_file *file = ctx;
         file->fetch = NULL;
         if (result == -ECANCELED)
-                return;
-        if (result < 0)
+                fetch_canceled(file->campaign);
+        else if (result < 0)
                 file_failed(file, err);
         else
                 read_file(file);
@@ -153,6 +159,19 @@ static void begin_file(struct campaign_file *file) {
                 return;
         gw_error_set(&err, "out-of-memory", "the download cannot begin: %s", strerror(-r));
         file_failed(file, &err);
+}
+
+bool campaign_is_over(const struct campaign *campaign) {
+        return campaign_state_is_final(campaign->state) && campaign->n_unfinished == 0 && campaign->n_running == 0;
+}
+
+bool campaign_stop_fetching(struct campaign *campaign) {
+        bool any = false;
+        for (size_t i = 0; i < campaign->n_files; i++) {
+                any |= campaign->files[i].fetch != NULL;
+                artifact_fetch_cancel(campaign->files[i].fetch);
+        }
+        return any;
 }
 
 void campaign_begin_files(struct campaign *campaign) {

@@ -203,9 +203,13 @@ int campaign_look_at_job(struct update *update, struct job_row *row, struct camp
 /* Is the file what the document says of it? */
 bool campaign_file_is_as_stated(const struct campaign_file *file, struct gw_error *err);
 int campaign_new(struct update *update, struct campaign_row *row, struct campaign_document *document, struct campaign **ret_campaign);
-void campaign_free(struct campaign *campaign);
+void campaign_free(struct campaign *campaign); /* none of its downloads may be under way */
 /* A file that was read while the order came in belongs to the accepted campaign now. */
 void campaign_keep_file(struct campaign_file *file);
+/* Nothing of it is to be done any more. */
+bool campaign_is_over(const struct campaign *campaign);
+/* Downloads end later, and tell it: true while one has not, until then the campaign must not be freed. */
+bool campaign_stop_fetching(struct campaign *campaign);
 /* Opens or fetches the files. */
 void campaign_begin_files(struct campaign *campaign);
 /* Takes in every adopted device that matches and is not in it yet. */

@@ -246,7 +246,7 @@ static void pass(void *ctx) {
                 return;
         LIST_FOREACH_SAFE(campaign, spare, &update->campaigns, link) {
                 schedule_campaign(update, campaign);
-                if (campaign_state_is_final(campaign->state) && campaign->n_unfinished == 0 && campaign->n_running == 0)
+                if (campaign_is_over(campaign) && !campaign_stop_fetching(campaign))
                         campaign_free(campaign);
         }
         ask_more(update);
