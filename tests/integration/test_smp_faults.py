@@ -5,6 +5,7 @@ server and of bad link. The numbers are those of plugins/smp/README.md. All devi
 import pytest
 
 import harness
+import scenes
 from scenes import Case, Scene, outcome
 
 CONFIRMED = {"result": "updated", "proof": "hash-active-confirmed"}
@@ -33,6 +34,8 @@ FAILURES = [
     Case("F15", "ignore-test", "failed", error="smp-test-ignored"),
     Case("F16", "", "failed", error="smp-version-not-newer", campaign="older", settings="device_checks_version = yes"),
     Case("F16-bootloader", "no-downgrade,no-bootloader-info", "failed", error="smp-image-rejected", campaign="older"),
+    Case("too-large", "no-slot-info,slot-size=36K,image-size=20K", "failed", error="smp-image-too-large"),
+    Case("other-slot", "mode=4,slot-address=0x10000,slot1-address=0x90000", "failed", error="smp-image-address", campaign="for-slot-0"),
     Case("F17", "images=1", "failed", error="smp-single-image-device", campaign="two"),
     Case("F18", LONG + ",big-frame=rc9", **CONFIRMED),
     Case("F18-never", "max-frame=120,big-frame=rc9", "failed", error="smp-message-too-long"),
@@ -76,10 +79,11 @@ SERVERS = [
     Case("swap-offset", "mode=9", **CONFIRMED),
     Case("xip", "mode=4", result="updated", proof="hash-active"),
     Case("xip-revert", "mode=5", **CONFIRMED),
+    Case("xip-slots", "mode=4,slot-address=0x10000,slot1-address=0x90000", result="updated", proof="hash-active", campaign="for-each-slot"),
     Case("firmware-loader", "mode=7", "failed", error="smp-bootloader-unsupported"),
     Case("recovery", "profile=recovery,erase-ms=1,recovery=once", result="sent-unproven", proof="none", model="stated"),
     Case("recovery-version", "profile=recovery,erase-ms=1,recovery=once,no-memfault=no", result="updated", proof="version-read", model="simboard"),
-    Case("recovery-stays", "profile=recovery,erase-ms=1,recovery=always", result="updated", proof="version-read", model="stated"),
+    Case("recovery-stays", "profile=recovery,erase-ms=1,recovery=always", "failed", error="smp-stuck-in-bootloader", model="stated"),
     Case("nrf5340", "profile=nrf5340,time-scale=50", campaign="two", **CONFIRMED),
     Case("serial-garbage", "garbage=0.3", **CONFIRMED, serial=True),
     Case("serial-lossy", "loss=0.05,duplicate=0.1", **CONFIRMED, serial=True),
@@ -104,12 +108,16 @@ def play(folder, cases):
     network, _ = harness.make_image(folder / "network.bin", "1.1.0", "--size", "24K", "--seed", "network")
     package = folder / "dfu_application.zip"
     harness.make_package(package, "0:%s" % new, "1:%s" % network)
+    slots = [harness.make_image(folder / f"slot{slot}.bin", "1.1.0", "--size", "24K", "--flags", "0x100", "--load-address", address)[0]
+             for slot, address in enumerate(("0x10000", "0x90000"))]
+    each_slot = harness.make_package(folder / "slots.zip", *[f"0/{slot}:{path}" for slot, path in enumerate(slots)])
     key = harness.ROOT / "tests/data/mcuboot/p256.pem"
     for case in cases:
         case.options = case.options.replace("{other}", str(other)).replace("{key}", str(key))
     scene = Scene(folder, cases, ("--reset-ms", 30, "--boot-ms", 100), SETTINGS)
     try:
-        scene.jobs = scene.run({"new": (new, {}), "tried": (new, {"trial": {"duration_s": 4, "checks": 8}}), "older": (older, {"allow_downgrade": True, "attempts": 2}),
+        scene.jobs = scene.run({"new": (new, {}), "for-slot-0": (slots[0], {}), "for-each-slot": (each_slot, {}),
+                                "tried": (new, {"trial": {"duration_s": 4, "checks": 8}}), "older": (older, {"allow_downgrade": True, "attempts": 2}),
                                 "two": (package, {"mode": "confirm-only"})})
         scene.all_events = scene.simulator.events()
         scene.stats = {case.name: scene.simulator.control(device=scene.index[case.name], do="stats") for case in cases}
@@ -134,7 +142,8 @@ def test_every_server_and_link(played, case):
 
 
 @pytest.mark.full  # every first chunk may cost a device the erasing of its slot, so its silence is believed late
-def test_never_a_long_message(tmp_path):
+def test_never_a_long_message(tmp_path, monkeypatch):
+    monkeypatch.setattr(scenes, "PATIENCE_S", 240)
     case = Case("F20", "max-frame=120,big-frame=drop", "failed", error="smp-no-reassembly")
     job = play(tmp_path, [case]).jobs["F20"]
     assert outcome(job) == case.outcome(), job
