@@ -31,6 +31,21 @@ static enum fit file_fits(const struct campaign_file *file, const char *model) {
         return model && package_names_model(content, model) ? FIT_YES : FIT_NO;
 }
 
+static bool driver_takes(const struct campaign *campaign, const struct gw_device *device, const char *format) {
+        const struct gw_driver *driver = driver_registry_find(campaign->update->options.registry, device->driver);
+        if (!driver || !driver->formats)
+                return true;
+        for (const char *const *name = driver->formats; *name; name++)
+                if (strcmp(*name, format) == 0)
+                        return true;
+        return false;
+}
+
+/* Two files for one model may be of two formats, each for another driver. */
+static bool can_take(const struct campaign_file *file, const struct gw_device *device) {
+        return !package_is_ready(file->user.package) || driver_takes(file->campaign, device, package_content(file->user.package)->format);
+}
+
 static int not_chosen(const char *model, const struct gw_error *model_error, bool unread, struct gw_error *err) {
         if (unread) {
                 gw_error_set(err, "fetching", "the file is not here yet");
@@ -48,6 +63,7 @@ static int not_chosen(const char *model, const struct gw_error *model_error, boo
 int order_choose(const struct campaign *campaign, const struct gw_device *device, struct campaign_file **ret_file, struct gw_error *err) {
         struct gw_error model_error = { 0 };
         const struct campaign_file *unreadable = NULL;
+        struct campaign_file *chosen = NULL;  /* for this hardware, but its driver does not take it: order_make() says so */
         struct campaign_file *unnamed = NULL; /* names no hardware */
         const char *model;
         bool unread = false;
@@ -64,10 +80,16 @@ int order_choose(const struct campaign *campaign, const struct gw_device *device
                         unreadable = file;
                 if (fit == FIT_NAMES_NO_HARDWARE && !unnamed)
                         unnamed = file;
-                if (fit == FIT_YES) {
+                if (fit == FIT_YES && !chosen)
+                        chosen = file;
+                if (fit == FIT_YES && can_take(file, device)) {
                         *ret_file = file;
                         return 0;
                 }
+        }
+        if (chosen && !unread) {
+                *ret_file = chosen;
+                return 0;
         }
         /* A file that names no hardware goes to the one device that a person named, and to no other. */
         if (unnamed && !unread && campaign_names_one_device(campaign->document)) {
@@ -92,16 +114,6 @@ static void want_part(struct gw_order *order, const struct gw_part *part, int im
         memcpy(wanted->hash, part->hash, part->hash_size);
         wanted->part = part;
         (void) str_copy(wanted->version, sizeof wanted->version, part->version);
-}
-
-static bool driver_takes(const struct campaign *campaign, const struct gw_device *device, const char *format) {
-        const struct gw_driver *driver = driver_registry_find(campaign->update->options.registry, device->driver);
-        if (!driver || !driver->formats)
-                return true;
-        for (const char *const *name = driver->formats; *name; name++)
-                if (strcmp(*name, format) == 0)
-                        return true;
-        return false;
 }
 
 static int want_file(struct gw_order *order, const struct gw_device *device, const struct campaign_file *file, struct gw_error *err) {
