@@ -29,6 +29,7 @@
 #include "update/update.h"
 
 #define STATUS_INTERVAL_MS 5000
+#define STOP_PATIENCE_MS 10000 /* below TimeoutStopSec= of the unit */
 #define HOUR_MS (60 * 60 * 1000)
 
 /*
@@ -55,7 +56,7 @@ struct daemon {
         struct api *api;
 
         struct loop_signal *signals[3];
-        struct timer *watchdog_timer, *status_timer, *hour_timer;
+        struct timer *stop_timer, *watchdog_timer, *status_timer, *hour_timer;
         char status[160];
         bool stopping, drivers_started;
         int exit;
@@ -273,12 +274,22 @@ static void update_is_stopped(void *ctx) {
         artifacts_stop(daemon->artifacts, artifacts_are_stopped, daemon);
 }
 
+/* Something does not end. All that counts is in the journal of the store, as after a crash; waiting for SIGKILL would add nothing. */
+static void stop_hangs(void *ctx) {
+        struct daemon *daemon = ctx;
+        struct update_counts counts = update_count(daemon->update);
+        log_error(NULL, "not everything ended within %d s (%zu runs left); gatewayd leaves it to the next start", STOP_PATIENCE_MS / 1000, counts.n_running);
+        (void) store_flush(daemon->store);
+        _exit(DAEMON_EXIT_FAILED);
+}
+
 static void stop(struct daemon *daemon) {
         if (daemon->stopping)
                 return;
         daemon->stopping = true;
         (void) notify_stopping();
         log_info(NULL, "stopping: running jobs are brought to a point from which they go on after the next start");
+        (void) timer_start(daemon->loop, STOP_PATIENCE_MS, stop_hangs, daemon, &daemon->stop_timer);
         api_stop(daemon->api);
         update_stop(daemon->update, update_is_stopped, daemon);
 }
@@ -465,6 +476,7 @@ static void run(struct daemon *daemon) {
 static void end(struct daemon *daemon) {
         timer_cancel(daemon->watchdog_timer);
         timer_cancel(daemon->status_timer);
+        timer_cancel(daemon->stop_timer);
         timer_cancel(daemon->hour_timer);
         api_free(daemon->api);
         if (daemon->update)
