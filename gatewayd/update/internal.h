@@ -264,6 +264,8 @@ void offers_free(struct update *update);
 
 /* --- visit.c --- */
 int visit_start(struct update *update, struct gw_device *device, enum gw_operation_kind kind, update_reply reply, void *ctx);
+/* A device whose job failed with did-not-return is heard: it is read, so that its document says what it runs. */
+void visit_returned(struct update *update, struct gw_device *device);
 void visits_stop(struct update *update);
 
 /* --- describe.c --- */

@@ -69,6 +69,7 @@ void schedule_device(struct update *update, struct gw_device *device, enum fleet
                 break;
         case FLEET_EVENT_SEEN:
                 device_heard(device);
+                visit_returned(update, device);
                 break;
         case FLEET_EVENT_ADOPTED:
                 (void) record_event(update, "device-adopted", NULL, device->id, NULL);

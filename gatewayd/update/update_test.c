@@ -1094,6 +1094,24 @@ static void test_upkeep(void **state) {
         expect_job("open", "toy:d0", "in_progress", "swapping");
 }
 
+static void test_given_up_and_heard_later(void **state) {
+        const struct gw_facts facts = GW_FACTS_INIT;
+        const struct gw_device *device;
+        (void) state;
+        import_version("1.1.0");
+        fixture.toys[0].fails = "did-not-return";
+        start("c", 1, "{\"ids\":[\"toy:d0\"]}", NULL);
+        run_until_event("campaign-state=completed");
+        device = fleet_find(fixture.fleet, "toy:d0");
+        assert_string_equal(device->last_error, "did-not-return");
+        str_copy(fixture.toys[0].running, sizeof fixture.toys[0].running, "1.1.0");
+        assert_int_equal(fleet_seen(fixture.fleet, "toy", "d0", &facts), 0);
+        while (!str_equal(device->last_error, "returned-late"))
+                assert_true(loop_run_once(fixture.loop));
+        assert_string_equal(device->version, "1.1.0");
+        expect_job("c", "toy:d0", "failed", "did-not-return");
+}
+
 static void test_backoff(void **state) {
         (void) state;
         assert_int_equal(backoff_ms(1, 2000, 60000, UINT32_MAX), 1999);
@@ -1124,6 +1142,7 @@ int main(void) {
                 TEST(test_plan_touches_nothing),
                 TEST(test_mistakes_and_missing_files),
                 TEST(test_report),
+                TEST(test_given_up_and_heard_later),
                 TEST(test_upkeep),
                 TEST(test_committed_goes_on),
                 TEST(test_committed_in_a_canceled_campaign_ends),

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "base/str.h"
 
 /* One inspection or diagnosis of a device: a run without a job, nothing of it is journaled. */
 struct visit {
@@ -74,6 +75,21 @@ static void answer(struct visit *visit, const struct run_end *end) {
         (void) reply_after_sync(visit->update, result, visit->reply, visit->ctx);
 }
 
+static bool is_missed(const struct gw_device *device) {
+        return str_equal(device->last_error, "did-not-return");
+}
+
+/* It was given up and is back: what was read now stands in its document, and nobody takes it for lost any more. */
+static void correct_document(struct visit *visit) {
+        struct fleet_job_result result = { .job_id = visit->device->last_job_id,
+                                           .result = job_state_name(JOB_STATE_FAILED),
+                                           .error = "returned-late",
+                                           .time_ms = update_wall_ms(visit->update) };
+        struct log_fields fields = { .device = visit->device->id, .error = result.error };
+        (void) fleet_result(visit->update->options.fleet, visit->device, &result);
+        log_notice(&fields, "%s is back after its deadline and runs %s", visit->device->id, visit->device->version ? visit->device->version : "?");
+}
+
 static void visit_ended(void *ctx, struct gw_run *run, const struct run_end *end) {
         struct visit *visit = ctx;
         struct update *update = visit->update;
@@ -82,6 +98,8 @@ static void visit_ended(void *ctx, struct gw_run *run, const struct run_end *end
         (void) run;
         if (end->kind != RUN_END_DONE && !visit->reply)
                 log_info(&fields, "%s could not be read: %s", device->id, end->error.text);
+        if (end->kind == RUN_END_DONE && is_missed(device))
+                correct_document(visit);
         answer(visit, end);
         fleet_hold(device);
         visit_free(visit);
@@ -159,6 +177,12 @@ int visit_start(struct update *update, struct gw_device *device, enum gw_operati
         }
         device_work_free(device);
         return reply ? reply_error(update, &err, NULL, reply, ctx) : r;
+}
+
+void visit_returned(struct update *update, struct gw_device *device) {
+        struct device_work *work = device->work;
+        if (is_missed(device) && !(work && (work->running || work->visit)))
+                (void) visit_start(update, device, GW_OPERATION_INSPECT, NULL, NULL);
 }
 
 void visits_stop(struct update *update) {
