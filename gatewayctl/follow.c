@@ -23,7 +23,8 @@ struct follow {
 
 /* --- news --- */
 
-static void set_job(struct follow *follow, const char *device, const struct json *message) {
+static void set_job(struct follow *follow, const char *device, const struct json *message,
+                    int (*set)(struct progress *progress, const char *device, const struct progress_state *state)) {
         struct progress_state state;
         char outcome[OUTCOME_SIZE];
         int r;
@@ -31,7 +32,7 @@ static void set_job(struct follow *follow, const char *device, const struct json
         if (!device)
                 return;
         job_progress(message, &state, outcome);
-        r = progress_set(follow->progress, device, &state);
+        r = set(follow->progress, device, &state);
         if (r < 0)
                 follow->error = r;
 }
@@ -65,11 +66,11 @@ static void on_news(void *ctx, const char *method, const struct json *params) {
         if (!follow->running || !str_equal(json_member_text(params, "campaign"), follow->campaign))
                 return;
         if (strcmp(method, "progress") == 0)
-                set_job(follow, device, params);
+                set_job(follow, device, params, progress_set);
         else if (str_equal(type, "campaign-state"))
                 note_campaign(follow, json_child(params, "data"));
         else if (str_equal(type, "job-state") || str_equal(type, "job-result"))
-                set_job(follow, device, json_child(params, "data"));
+                set_job(follow, device, json_child(params, "data"), progress_set);
 }
 
 static int subscribe(struct follow *follow, struct failure *failure) {
@@ -98,7 +99,7 @@ static int look(struct follow *follow, struct json **ret_campaign, struct failur
                 return r;
         note_campaign(follow, json_child(result, "campaign"));
         JSON_FOREACH_ITEM(i, job, json_child(result, "jobs"))
-        set_job(follow, json_member_text(job, "device"), job);
+        set_job(follow, json_member_text(job, "device"), job, progress_look);
         if (ret_campaign)
                 *ret_campaign = TAKE_PTR(result);
         return 0;

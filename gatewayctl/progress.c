@@ -208,18 +208,33 @@ static bool is_overtaken(const struct progress_job *job, const struct progress_s
                MAX(job->attempt, (int64_t) 1) >= MAX(state->attempt, (int64_t) 1);
 }
 
+static void take(struct progress *progress, struct progress_job *job, bool is_new, const struct progress_state *state) {
+        bool changed = take_state(job, state) || is_new;
+
+        progress->stale = true;
+        if (changed && progress->stream && !progress->live)
+                print_change(progress, job);
+}
+
 int progress_set(struct progress *progress, const char *device, const struct progress_state *state) {
-        bool is_new, changed;
+        bool is_new;
         struct progress_job *job = job_of(progress, device, &is_new);
 
         if (!job)
                 return -ENOMEM;
-        if (!is_new && is_overtaken(job, state))
-                return 0;
-        changed = take_state(job, state) || is_new;
-        progress->stale = true;
-        if (changed && progress->stream && !progress->live)
-                print_change(progress, job);
+        if (is_new || !is_overtaken(job, state))
+                take(progress, job, is_new, state);
+        return 0;
+}
+
+int progress_look(struct progress *progress, const char *device, const struct progress_state *state) {
+        bool is_new;
+        struct progress_job *job = job_of(progress, device, &is_new);
+
+        if (!job)
+                return -ENOMEM;
+        if (is_new || state->phase >= job->phase || state->attempt > job->attempt)
+                take(progress, job, is_new, state);
         return 0;
 }
 

@@ -44,6 +44,8 @@ DEFINE_CLEANUP(struct progress *, progress_free);
 
 /* Not live: writes a line when anything but numbers has changed. Live: drawn by the next progress_draw(). -ENOMEM. */
 int progress_set(struct progress *progress, const char *device, const struct progress_state *state);
+/* The same of an answer that was asked for: news that came meanwhile may be newer, so it never takes a job back. */
+int progress_look(struct progress *progress, const char *device, const struct progress_state *state);
 bool progress_is_stale(const struct progress *progress); /* live, and changed since it was drawn */
 
 /* The lines as they would be drawn, in a terminal of so many rows (0: no limit). */

@@ -174,6 +174,20 @@ static void test_overtaken_news_are_left_out(void **state) {
         assert_stream(&stream, "a: write\na: waits: paused\na: write\na: queued (attempt 2)\n");
 }
 
+static void test_an_older_answer_takes_nothing_back(void **state) {
+        struct stream stream;
+        struct progress_state queued = { .phase = PROGRESS_QUEUED, .percent = -1 };
+        struct progress_state again = { .phase = PROGRESS_QUEUED, .percent = -1, .attempt = 2 };
+
+        (void) state;
+        open_stream(&stream, false);
+        set(stream.progress, "a", (struct progress_state){ .phase = PROGRESS_SUCCEEDED, .outcome = "updated", .percent = -1, .attempt = 1 });
+        assert_int_equal(progress_look(stream.progress, "a", &queued), 0);
+        assert_int_equal(progress_look(stream.progress, "b", &queued), 0);
+        assert_int_equal(progress_look(stream.progress, "a", &again), 0);
+        assert_stream(&stream, "a: updated\nb: queued\na: queued (attempt 2)\n");
+}
+
 static void test_on_a_terminal_drawn_over_the_old_picture(void **state) {
         struct stream stream;
 
@@ -204,6 +218,7 @@ int main(void) {
                 cmocka_unit_test(test_elsewhere_a_line_for_every_change),
                 cmocka_unit_test(test_elsewhere_no_line_twice),
                 cmocka_unit_test(test_overtaken_news_are_left_out),
+                cmocka_unit_test(test_an_older_answer_takes_nothing_back),
                 cmocka_unit_test(test_on_a_terminal_drawn_over_the_old_picture),
         };
 
