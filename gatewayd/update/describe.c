@@ -22,7 +22,7 @@ static void set_digest(struct json *json, const char *key, const uint8_t digest[
         json_set_string(json, key, hex);
 }
 
-static void set_error(const struct update *update, struct json *json, const char *name, const char *text) {
+void error_describe(const struct update *update, struct json *json, const char *name, const char *text) {
         const struct gw_error_info *info = driver_registry_error(update->options.registry, name);
         struct json *error = json_set_new_object(json, "error");
         json_set_string(error, "name", name);
@@ -124,7 +124,7 @@ static void add_result(struct job *job, struct json *json) {
         json_set_string(json, "result", row->result);
         json_set_string(json, "proof", row->proof);
         if (row->error_name)
-                set_error(job->campaign->update, json, row->error_name, row->error_text);
+                error_describe(job->campaign->update, json, row->error_name, row->error_text);
         if (json_length(job->notes) > 0)
                 json_set(json, "notes", json_ref(job->notes));
         json_set_string(json, "version_before", row->version_before);

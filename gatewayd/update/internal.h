@@ -269,6 +269,8 @@ void visit_returned(struct update *update, struct gw_device *device);
 void visits_stop(struct update *update);
 
 /* --- describe.c --- */
+/* Adds "error": {name, text, advice} to json. */
+void error_describe(const struct update *update, struct json *json, const char *name, const char *text);
 /* What a person is told a job waits for; NULL nothing. */
 const char *job_reason(const struct job *job);
 int campaign_describe(const struct campaign *campaign, struct json **ret_json);

@@ -42,16 +42,6 @@ static void visit_learned(void *ctx, struct gw_run *run, const struct gw_facts *
         (void) fleet_learned(visit->update->options.fleet, visit->device, facts);
 }
 
-static int add_error(struct visit *visit, struct json *result, const struct gw_error *err) {
-        const struct gw_error_info *info = driver_registry_error(visit->update->options.registry, err->name);
-        struct json *error = json_set_new_object(result, "error");
-        if (!error)
-                return -ENOMEM;
-        json_set_string(error, "name", err->name);
-        json_set_string(error, "text", err->text);
-        return json_set_string(error, "advice", info ? info->advice : NULL);
-}
-
 static void answer(struct visit *visit, const struct run_end *end) {
         struct json *result = json_new_object(), *device = NULL, *outcome;
         struct gw_error err = { 0 };
@@ -70,7 +60,7 @@ static void answer(struct visit *visit, const struct run_end *end) {
                 err = end->error;
                 if (!gw_error_is_set(&err))
                         gw_error_set(&err, "canceled", "the gateway stops");
-                (void) add_error(visit, result, &err);
+                error_describe(visit->update, result, err.name, err.text);
         }
         (void) reply_after_sync(visit->update, result, visit->reply, visit->ctx);
 }
