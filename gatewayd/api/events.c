@@ -41,7 +41,7 @@ static bool wants(const struct subscription *subscription, const char *campaign,
         return !subscription->device[0] || str_equal(subscription->device, device);
 }
 
-static int describe_event(const struct api *api, const struct event_row *row, struct json **ret_json) {
+int event_describe(const struct api *api, const struct event_row *row, struct json **ret_json) {
         _cleanup_json_ struct json *json = json_new_object();
         struct json *data = NULL;
         if (!json)
@@ -77,8 +77,14 @@ static int write_notification(const char *method, struct json *params, char **re
 
 static int write_event(const struct api *api, const struct event_row *row, char **ret_text, size_t *ret_size) {
         struct json *json = NULL;
-        int r = describe_event(api, row, &json);
+        int r = event_describe(api, row, &json);
         return r < 0 ? r : write_notification("event", json, ret_text, ret_size);
+}
+
+int event_write(const struct api *api, const struct event_row *row, char **ret_text, size_t *ret_size) {
+        _cleanup_json_ struct json *json = NULL;
+        int r = event_describe(api, row, &json);
+        return r < 0 ? r : json_write(json, ret_text, ret_size);
 }
 
 /* --- the backlog --- */
