@@ -206,38 +206,68 @@ static size_t fake_queued_bytes(const struct caller *caller) {
 
 static const struct caller_ops fake_ops = { .send = fake_send, .queued_bytes = fake_queued_bytes };
 
+/* Params that pass the check, for every method that is not for reading. */
+static const char *const some_params[COMMAND_METHOD_COUNT_] = {
+        [COMMAND_CAMPAIGN_START] = "{\"document\":{}}",
+        [COMMAND_CAMPAIGN_PAUSE] = "{\"id\":\"c\"}",
+        [COMMAND_CAMPAIGN_RESUME] = "{\"id\":\"c\"}",
+        [COMMAND_CAMPAIGN_CANCEL] = "{\"id\":\"c\"}",
+        [COMMAND_CAMPAIGN_RETRY] = "{\"id\":\"c\"}",
+        [COMMAND_DEVICE_ADOPT] = "{\"id\":\"toy:x\"}",
+        [COMMAND_DEVICE_SET] = "{\"id\":\"toy:d0\",\"name\":\"x\"}",
+        [COMMAND_DEVICE_FORGET] = "{\"id\":\"toy:d0\"}",
+        [COMMAND_DEVICE_DIAGNOSE] = "{\"id\":\"toy:d0\"}",
+        [COMMAND_DEVICE_IMPORT] = "{\"csv\":\"toy:x\"}",
+        [COMMAND_ARTIFACT_REMOVE] = "{\"sha256\":\"0000000000000000000000000000000000000000000000000000000000000000\"}",
+};
+
+/* The name of the error that a caller gets for a method with the params above. */
+static const char *ask_fake(struct fake *fake, const struct command_method *method) {
+        char line[256];
+        int fd = -1;
+        (void) str_format(line, sizeof line, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"%s\",\"params\":%s}", method->name,
+                          some_params[method->id] ? some_params[method->id] : "{}");
+        call_line(&fake->caller, line, strlen(line), &fd);
+        return text_of(json_child(json_child(fake->answer, "error"), "data"), "name");
+}
+
 /* Everything that is not for reading is refused before its function sees it. */
 static void test_who_may_only_read(void **state) {
-        static const char *const params[COMMAND_METHOD_COUNT_] = {
-                [COMMAND_CAMPAIGN_START] = "{\"document\":{}}",
-                [COMMAND_CAMPAIGN_PAUSE] = "{\"id\":\"c\"}",
-                [COMMAND_CAMPAIGN_RESUME] = "{\"id\":\"c\"}",
-                [COMMAND_CAMPAIGN_CANCEL] = "{\"id\":\"c\"}",
-                [COMMAND_CAMPAIGN_RETRY] = "{\"id\":\"c\"}",
-                [COMMAND_DEVICE_ADOPT] = "{\"id\":\"toy:x\"}",
-                [COMMAND_DEVICE_SET] = "{\"id\":\"toy:d0\",\"name\":\"x\"}",
-                [COMMAND_DEVICE_FORGET] = "{\"id\":\"toy:d0\"}",
-                [COMMAND_DEVICE_DIAGNOSE] = "{\"id\":\"toy:d0\"}",
-                [COMMAND_DEVICE_IMPORT] = "{\"csv\":\"toy:x\"}",
-                [COMMAND_ARTIFACT_REMOVE] = "{\"sha256\":\"0000000000000000000000000000000000000000000000000000000000000000\"}",
-        };
         struct fake fake = { .caller = { .ops = &fake_ops, .door = "socket", .principal = "uid:4711" } };
         size_t n_refused = 0;
         (void) state;
         caller_init(&fake.caller, fixture.api);
         for (int i = 0; i < COMMAND_METHOD_COUNT_; i++) {
                 const struct command_method *method = &command_methods[i];
-                char line[256];
-                int fd = -1;
                 if (method->right == COMMAND_RIGHT_READ)
                         continue;
-                (void) str_format(line, sizeof line, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"%s\",\"params\":%s}", method->name,
-                                  params[i] ? params[i] : "{}");
-                call_line(&fake.caller, line, strlen(line), &fd);
-                assert_string_equal(text_of(json_child(json_child(fake.answer, "error"), "data"), "name"), "permission-denied");
+                assert_string_equal(ask_fake(&fake, method), "permission-denied");
                 n_refused++;
         }
         assert_in_range(n_refused, 15, COMMAND_METHOD_COUNT_);
+        json_free(fake.answer);
+        caller_gone(&fake.caller);
+}
+
+/* From far, what widens work needs a signature, and what belongs to the machine is not to be had at all. */
+static void test_what_is_refused_from_far(void **state) {
+        static const char *const names[] = {
+                [COMMAND_RIGHT_ORDER] = "signature-required",
+                [COMMAND_RIGHT_WIDEN] = "signature-required",
+                [COMMAND_RIGHT_LOCAL] = "not-allowed-here",
+        };
+        struct fake fake = { .caller = { .ops = &fake_ops, .door = "mqtt", .principal = "mqtt", .authority = CALLER_REMOTE } };
+        (void) state;
+        caller_init(&fake.caller, fixture.api);
+        for (int i = 0; i < COMMAND_METHOD_COUNT_; i++) {
+                const struct command_method *method = &command_methods[i];
+                if (method->right == COMMAND_RIGHT_READ || method->right == COMMAND_RIGHT_STOP)
+                        continue;
+                assert_string_equal(ask_fake(&fake, method), names[method->right]);
+        }
+        assert_string_equal(ask_fake(&fake, command_method_find("events.subscribe")), "not-allowed-here");
+        (void) ask_fake(&fake, command_method_find("gateway.info"));
+        assert_string_equal(text_of(json_child(fake.answer, "result"), "id"), "test");
         json_free(fake.answer);
         caller_gone(&fake.caller);
 }
@@ -365,6 +395,7 @@ int main(void) {
                 TEST(test_too_many_requests),
                 TEST(test_stop_with_calls),
                 TEST(test_who_may_only_read),
+                TEST(test_what_is_refused_from_far),
                 TEST(test_rights_of_real_peers),
                 TEST(test_too_many_readers),
                 TEST(test_socket_of_the_group),

@@ -174,13 +174,31 @@ static void note_garbage(struct caller *caller, const struct gw_error *err) {
                             caller->principal, err->text, n_before);
 }
 
+static void check_local_right(const struct call *call, struct gw_error *err) {
+        const struct command_method *method = call->command.method;
+        if (method->right != COMMAND_RIGHT_READ && call->caller->authority != CALLER_COMMANDS)
+                gw_error_set(err, "permission-denied", "%s may not call %s", call->principal, method->name);
+}
+
+static void check_remote_right(const struct call *call, struct gw_error *err) {
+        const struct command_method *method = call->command.method;
+        if (method->right == COMMAND_RIGHT_LOCAL || method->streams)
+                gw_error_set(err, "not-allowed-here", "%s is for the control socket only", method->name);
+        else if (method->right == COMMAND_RIGHT_ORDER || method->right == COMMAND_RIGHT_WIDEN)
+                gw_error_set(err, "signature-required", "%s is carried out from far only when it is signed", method->name);
+}
+
 static bool may_run(const struct call *call, struct gw_error *err) {
         const struct command_method *method = call->command.method;
         if (call->api->stopping)
                 gw_error_set(err, "shutting-down", "gatewayd is stopping");
-        else if (method->right == COMMAND_RIGHT_CONTROL && !call->caller->may_control)
-                gw_error_set(err, "permission-denied", "%s may not call %s", call->principal, method->name);
-        else if (call->caller->n_calls > CALLER_CALLS_MAX)
+        else if (call->caller->authority == CALLER_REMOTE)
+                check_remote_right(call, err);
+        else
+                check_local_right(call, err);
+        if (gw_error_is_set(err))
+                return false;
+        if (call->caller->n_calls > CALLER_CALLS_MAX)
                 gw_error_set(err, "too-many-requests", "%d requests of this connection run already", CALLER_CALLS_MAX);
         else if (method->takes_file && call->fd < 0)
                 gw_error_set(err, "params-invalid", "%s needs an open file that is sent along with the line", method->name);

@@ -18,7 +18,7 @@
 #include "document/command.h"
 
 #define CALLER_CALLS_MAX 64 /* requests of one caller that run at once */
-#define CALLER_PRINCIPAL_SIZE 32
+#define CALLER_PRINCIPAL_SIZE 72 /* a uid, or the id of a key */
 #define REPLY_LIST_BYTES_MAX (1024u * 1024u)    /* JSON of the list in one reply; the page ends before it */
 #define SUBSCRIPTION_SLICE 128                  /* events read and sent in one turn */
 #define SUBSCRIPTION_QUEUE_BYTES (512u * 1024u) /* unsent, above it the backlog waits */
@@ -49,17 +49,24 @@ struct caller_ops {
         void (*cut)(struct caller *caller);
 };
 
+/* On whose word a caller's requests are carried out; document/command.h says what each method asks for. */
+enum caller_authority {
+        CALLER_READS,    /* control socket: anybody on this machine */
+        CALLER_COMMANDS, /* control socket: root, the daemon's own user, members of control_group */
+        CALLER_REMOTE,   /* from far, through something that is not trusted: a signature is the authority */
+};
+
 struct caller {
         struct api *api;
         const struct caller_ops *ops;
         const char *door;
         char principal[CALLER_PRINCIPAL_SIZE];
-        bool may_control;
+        enum caller_authority authority;
         size_t n_calls;
         struct subscription *subscription;
 };
 
-/* The door filled ops, door, principal and may_control. */
+/* The door filled ops, door, principal and authority. */
 void caller_init(struct caller *caller, struct api *api);
 /* Everything that was queued has left. */
 void caller_drained(struct caller *caller);

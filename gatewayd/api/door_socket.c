@@ -102,7 +102,7 @@ static size_t count_readers(const struct door_socket *socket) {
         size_t n_readers = 0;
         const struct client *client;
         LIST_FOREACH(client, &socket->clients, link)
-        n_readers += !client->caller.may_control;
+        n_readers += client->caller.authority == CALLER_READS;
         return n_readers;
 }
 
@@ -119,7 +119,7 @@ static int accepted(void *ctx, struct local_connection *connection, const struct
         client->connection = connection;
         client->caller.ops = &client_ops;
         client->caller.door = "socket";
-        client->caller.may_control = control;
+        client->caller.authority = control ? CALLER_COMMANDS : CALLER_READS;
         (void) str_format(client->caller.principal, sizeof client->caller.principal, "uid:%" PRIu32, (uint32_t) peer->uid);
         caller_init(&client->caller, socket->api);
         list_append(&socket->clients, &client->link);

@@ -31,9 +31,16 @@ enum command_code {
         COMMAND_CODE_FAILED = -32000,
 };
 
+/*
+ * What it takes to call a method. On the control socket root, the daemon's own user and members of control_group may call
+ * everything, others what only reads; over a door from far (MQTT) the right decides:
+ */
 enum command_right {
-        COMMAND_RIGHT_READ,    /* everybody who may connect */
-        COMMAND_RIGHT_CONTROL, /* root, the daemon's own user, members of control_group */
+        COMMAND_RIGHT_READ,  /* whoever may speak there */
+        COMMAND_RIGHT_STOP,  /* whoever may speak there, where `unsigned_stop` of [mqtt] says so; else as WIDEN */
+        COMMAND_RIGHT_ORDER, /* its params hold a signed campaign */
+        COMMAND_RIGHT_WIDEN, /* a signed command: params {"jws"} and nothing else */
+        COMMAND_RIGHT_LOCAL, /* never: control socket only */
 };
 
 enum command_method_id {
@@ -76,6 +83,7 @@ struct command_method {
         const char *name; /* "campaign.start" */
         enum command_right right;
         bool takes_file;                    /* exactly one descriptor comes with the line */
+        bool streams;                       /* it goes on after its reply: only where a connection does, too */
         const struct command_param *params; /* private, as is check */
         void (*check)(struct reader *reader, struct place params);
 };

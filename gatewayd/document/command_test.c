@@ -18,7 +18,7 @@ static void test_table(void **state) {
         assert_null(command_method_find("device.pair"));
         assert_null(command_method_find(""));
         assert_int_equal(command_method_find("device.list")->right, COMMAND_RIGHT_READ);
-        assert_int_equal(command_method_find("campaign.start")->right, COMMAND_RIGHT_CONTROL);
+        assert_int_equal(command_method_find("campaign.start")->right, COMMAND_RIGHT_ORDER);
         assert_true(command_method_find("artifact.import")->takes_file);
 }
 

@@ -133,37 +133,40 @@ static void check_set(struct reader *reader, struct place params) {
 }
 
 #define READ COMMAND_RIGHT_READ
-#define CONTROL COMMAND_RIGHT_CONTROL
+#define STOP COMMAND_RIGHT_STOP
+#define ORDER COMMAND_RIGHT_ORDER
+#define WIDEN COMMAND_RIGHT_WIDEN
+#define LOCAL COMMAND_RIGHT_LOCAL
 #define METHOD(id_, name_, right_, params_, ...) [id_] = {.id = id_, .name = name_, .right = right_, .params = params_, __VA_ARGS__}
 
 const struct command_method command_methods[COMMAND_METHOD_COUNT_] = {
-        METHOD(COMMAND_CAMPAIGN_START, "campaign.start", CONTROL, start_params),
-        METHOD(COMMAND_CAMPAIGN_PAUSE, "campaign.pause", CONTROL, pause_params),
-        METHOD(COMMAND_CAMPAIGN_RESUME, "campaign.resume", CONTROL, campaign_id_params),
-        METHOD(COMMAND_CAMPAIGN_CANCEL, "campaign.cancel", CONTROL, campaign_id_params),
-        METHOD(COMMAND_CAMPAIGN_RETRY, "campaign.retry", CONTROL, retry_params),
+        METHOD(COMMAND_CAMPAIGN_START, "campaign.start", ORDER, start_params),
+        METHOD(COMMAND_CAMPAIGN_PAUSE, "campaign.pause", STOP, pause_params),
+        METHOD(COMMAND_CAMPAIGN_RESUME, "campaign.resume", WIDEN, campaign_id_params),
+        METHOD(COMMAND_CAMPAIGN_CANCEL, "campaign.cancel", STOP, campaign_id_params),
+        METHOD(COMMAND_CAMPAIGN_RETRY, "campaign.retry", WIDEN, retry_params),
         METHOD(COMMAND_CAMPAIGN_LIST, "campaign.list", READ, campaign_list_params),
         METHOD(COMMAND_CAMPAIGN_GET, "campaign.get", READ, campaign_get_params),
         METHOD(COMMAND_CAMPAIGN_REPORT, "campaign.report", READ, report_params),
         METHOD(COMMAND_CAMPAIGN_PLAN, "campaign.plan", READ, plan_params),
         METHOD(COMMAND_DEVICE_LIST, "device.list", READ, device_list_params),
         METHOD(COMMAND_DEVICE_GET, "device.get", READ, device_words_params),
-        METHOD(COMMAND_DEVICE_SCAN, "device.scan", CONTROL, scan_params),
-        METHOD(COMMAND_DEVICE_ADOPT, "device.adopt", CONTROL, adopt_params, .check = check_adopt),
-        METHOD(COMMAND_DEVICE_SET, "device.set", CONTROL, set_params, .check = check_set),
-        METHOD(COMMAND_DEVICE_FORGET, "device.forget", CONTROL, device_words_params),
-        METHOD(COMMAND_DEVICE_DIAGNOSE, "device.diagnose", CONTROL, device_words_params),
-        METHOD(COMMAND_DEVICE_IMPORT, "device.import", CONTROL, device_import_params),
-        METHOD(COMMAND_ARTIFACT_IMPORT, "artifact.import", CONTROL, artifact_import_params, .takes_file = true),
+        METHOD(COMMAND_DEVICE_SCAN, "device.scan", WIDEN, scan_params),
+        METHOD(COMMAND_DEVICE_ADOPT, "device.adopt", WIDEN, adopt_params, .check = check_adopt),
+        METHOD(COMMAND_DEVICE_SET, "device.set", WIDEN, set_params, .check = check_set),
+        METHOD(COMMAND_DEVICE_FORGET, "device.forget", WIDEN, device_words_params),
+        METHOD(COMMAND_DEVICE_DIAGNOSE, "device.diagnose", WIDEN, device_words_params),
+        METHOD(COMMAND_DEVICE_IMPORT, "device.import", LOCAL, device_import_params),
+        METHOD(COMMAND_ARTIFACT_IMPORT, "artifact.import", LOCAL, artifact_import_params, .takes_file = true),
         METHOD(COMMAND_ARTIFACT_LIST, "artifact.list", READ, no_params),
-        METHOD(COMMAND_ARTIFACT_REMOVE, "artifact.remove", CONTROL, artifact_remove_params),
-        METHOD(COMMAND_AUDIT_QUERY, "audit.query", CONTROL, audit_query_params),
-        METHOD(COMMAND_AUDIT_VERIFY, "audit.verify", CONTROL, no_params),
-        METHOD(COMMAND_EVENTS_SUBSCRIBE, "events.subscribe", READ, subscribe_params),
+        METHOD(COMMAND_ARTIFACT_REMOVE, "artifact.remove", LOCAL, artifact_remove_params),
+        METHOD(COMMAND_AUDIT_QUERY, "audit.query", LOCAL, audit_query_params),
+        METHOD(COMMAND_AUDIT_VERIFY, "audit.verify", LOCAL, no_params),
+        METHOD(COMMAND_EVENTS_SUBSCRIBE, "events.subscribe", READ, subscribe_params, .streams = true),
         METHOD(COMMAND_GATEWAY_INFO, "gateway.info", READ, no_params),
         METHOD(COMMAND_GATEWAY_HEALTH, "gateway.health", READ, no_params),
-        METHOD(COMMAND_GATEWAY_DIAGNOSE, "gateway.diagnose", CONTROL, no_params),
-        METHOD(COMMAND_GATEWAY_RELOAD, "gateway.reload", CONTROL, no_params),
+        METHOD(COMMAND_GATEWAY_DIAGNOSE, "gateway.diagnose", WIDEN, no_params),
+        METHOD(COMMAND_GATEWAY_RELOAD, "gateway.reload", LOCAL, no_params),
 };
 
 const struct command_method *command_method_find(const char *name) {
