@@ -66,6 +66,16 @@ typedef void (*update_reply)(void *ctx, struct json *result, const struct gw_err
 /* Idempotent on (id, revision). */
 int update_campaign_start(struct update *update, const struct update_actor *actor, const struct json *document, update_reply reply, void *ctx);
 int update_campaign_plan(struct update *update, const struct json *document, update_reply reply, void *ctx);
+/*
+ * The same for a signed campaign (JWS in compact form, copied): verified on a worker, its claims judged by this gateway's id, groups
+ * and clock, and by the scope of its key; then as above. Refused with the errors of trust/jws.h, and not-for-this-gateway,
+ * document-not-yet-valid, document-expired, clock-not-credible, key-expired, key-scope. Every acceptance and refusal is in the audit
+ * with the key as principal. One that is older than it should be (design: 24 h older than the newest of its key, or than the store)
+ * is accepted paused by `needs-approval`.
+ */
+int update_campaign_start_signed(struct update *update, const struct update_actor *actor, const char *jws, size_t size, update_reply reply,
+                                 void *ctx);
+int update_campaign_plan_signed(struct update *update, const char *jws, size_t size, update_reply reply, void *ctx);
 /* `why` in the person's words, NULL none. */
 int update_campaign_pause(struct update *update, const struct update_actor *actor, const char *id, const char *why, update_reply reply, void *ctx);
 int update_campaign_resume(struct update *update, const struct update_actor *actor, const char *id, update_reply reply, void *ctx);
