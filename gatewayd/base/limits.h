@@ -27,6 +27,13 @@
 #define CONFIG_ERRORS_MAX 64
 #define CONFIG_LIST_MAX 256 /* entries of one list */
 
+/* --- maintenance windows and time zones --- */
+#define TIME_WINDOWS_MAX 32                 /* of the gateway, or of one campaign */
+#define TIME_WINDOW_DURATION_MAX_MIN 10080 /* a week */
+#define TIME_ZONE_NAME_MAX 64
+#define TIME_ZONE_FILE_MAX (64u * LIMIT_KIB)
+#define TIME_ZONES_MAX 1024 /* that one process keeps in memory */
+
 /* --- control socket --- */
 #define CONTROL_CLIENTS_MAX 32
 #define CONTROL_READERS_MAX 16 /* of those: who may not command must not keep out who may */
