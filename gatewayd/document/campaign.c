@@ -6,58 +6,8 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "base/time.h"
-#include "document/names.h"
+#include "document/campaign_policy.h"
 #include "document/reader.h"
-
-const struct campaign_policy campaign_policy_default = {
-        .mode = GW_MODE_TEST_AND_CONFIRM,
-        .trial_ms = 60 * 1000,
-        .trial_checks = 2,
-        .concurrency = 3,
-        .attempts = 5,
-};
-
-/* Members of the design that this version does not carry out: refused by name, so that nobody relies on a rule that is not kept. */
-static const char *const unsupported_devices[] = {"rssi_min_dbm", "updated_by"};
-static const char *const unsupported_policy[] = {
-        "waves", "soak_s", "gate", "abort", "maintenance_windows", "at_window_end", "start_jitter_s", "battery_min_percent",
-};
-static const char *const unsupported_document[] = {"rollback_of"};
-
-struct member_names {
-        const char *const *allowed;
-        size_t n_allowed;
-        const char *const *unsupported;
-        size_t n_unsupported;
-};
-
-static bool is_unsupported(const struct member_names *names, const char *member) {
-        for (size_t i = 0; i < names->n_unsupported; i++)
-                if (str_equal(names->unsupported[i], member))
-                        return true;
-        return false;
-}
-
-/* Like reader_members(), with a sentence of its own for what a later version will know. */
-static bool check_members(struct reader *reader, struct place place, const struct member_names *names) {
-        const char *all[32];
-        size_t n_all = 0;
-        bool good;
-
-        for (size_t i = 0; i < names->n_allowed; i++)
-                all[n_all++] = names->allowed[i];
-        for (size_t i = 0; i < names->n_unsupported; i++)
-                all[n_all++] = names->unsupported[i];
-        good = reader_members(reader, place, all, n_all);
-        JSON_FOREACH_MEMBER(it, place.json) {
-                if (!is_unsupported(names, it.key))
-                        continue;
-                reader_mistake(reader, place.path, it.key, "not supported by this version");
-                good = false;
-        }
-        return good;
-}
 
 /* --- artifacts --- */
 
@@ -162,15 +112,15 @@ static void check_all(struct reader *reader, struct place place, const struct ca
 }
 
 static void read_selector(struct reader *reader, struct place document_place, struct campaign_selector *selector) {
-        static const char *const allowed[] = {"all", "ids", "labels", "name", "driver", "version"};
-        const struct member_names names = {allowed, ARRAY_SIZE(allowed), unsupported_devices, ARRAY_SIZE(unsupported_devices)};
+        static const char *const allowed[] = {"all", "ids", "labels", "name", "driver", "version", "rssi_min_dbm", "updated_by"};
         char path[JSON_PATH_MAX];
         struct place place = {NULL, path};
+        int64_t number;
 
         if (!reader_require(reader, document_place, "devices") || !reader_object(reader, document_place, "devices", &place.json))
                 return;
         json_path_member(path, document_place.path, "devices");
-        check_members(reader, place, &names);
+        reader_members(reader, place, allowed, ARRAY_SIZE(allowed));
         reader_bool(reader, place, "all", &selector->all);
         check_all(reader, place, selector);
         reader_texts(reader, place, "ids", (struct list_rule){&rule_device_id, 1, CAMPAIGN_IDS_MAX}, &selector->ids);
@@ -180,52 +130,11 @@ static void read_selector(struct reader *reader, struct place document_place, st
         keep_text(reader, place, "version", &rule_version_rule, &selector->version);
         if (selector->version)
                 version_rule_parse(selector->version, &selector->version_rule);
+        if (reader_integer(reader, place, "rssi_min_dbm", (struct integer_range){CAMPAIGN_RSSI_MIN_DBM, CAMPAIGN_RSSI_MAX_DBM}, &number))
+                selector->rssi_min_dbm = (int) number;
+        keep_text(reader, place, "updated_by", &rule_id, &selector->updated_by);
         if (selector->ids.n_items > 1)
                 qsort(selector->ids.items, selector->ids.n_items, sizeof(*selector->ids.items), compare_texts);
-}
-
-/* --- policy --- */
-
-static void read_trial(struct reader *reader, struct place policy_place, struct campaign_policy *policy) {
-        static const char *const allowed[] = {"duration_s", "checks"};
-        char path[JSON_PATH_MAX];
-        struct place place = {NULL, path};
-        int64_t number;
-
-        if (!reader_object(reader, policy_place, "trial", &place.json))
-                return;
-        json_path_member(path, policy_place.path, "trial");
-        reader_members(reader, place, allowed, ARRAY_SIZE(allowed));
-        if (reader_integer(reader, place, "duration_s", (struct integer_range){0, CAMPAIGN_TRIAL_MAX_S}, &number))
-                policy->trial_ms = number * 1000;
-        if (reader_integer(reader, place, "checks", (struct integer_range){1, CAMPAIGN_TRIAL_CHECKS_MAX}, &number))
-                policy->trial_checks = (uint32_t) number;
-}
-
-static void read_policy(struct reader *reader, struct place document_place, struct campaign_policy *policy) {
-        static const char *const allowed[] = {"mode", "trial", "deadline", "concurrency", "attempts", "allow_downgrade"};
-        const struct member_names names = {allowed, ARRAY_SIZE(allowed), unsupported_policy, ARRAY_SIZE(unsupported_policy)};
-        char path[JSON_PATH_MAX];
-        struct place place = {NULL, path};
-        const char *text;
-        int64_t number;
-
-        if (!reader_object(reader, document_place, "policy", &place.json))
-                return;
-        json_path_member(path, document_place.path, "policy");
-        check_members(reader, place, &names);
-        if (reader_text(reader, place, "mode", &rule_mode, &text))
-                mode_parse(text, &policy->mode);
-        if (reader_text(reader, place, "deadline", &rule_time, &text)) {
-                time_parse_rfc3339(text, &policy->deadline_ms);
-                policy->deadline_ms = MAX(policy->deadline_ms, 1); /* 0 means absent */
-        }
-        if (reader_integer(reader, place, "concurrency", (struct integer_range){1, CAMPAIGN_CONCURRENCY_MAX}, &number))
-                policy->concurrency = (uint32_t) number;
-        if (reader_integer(reader, place, "attempts", (struct integer_range){1, CAMPAIGN_ATTEMPTS_MAX}, &number))
-                policy->attempts = (uint32_t) number;
-        reader_bool(reader, place, "allow_downgrade", &policy->allow_downgrade);
-        read_trial(reader, place, policy);
 }
 
 /* --- the document --- */
@@ -265,9 +174,14 @@ static void read_head(struct reader *reader, struct place place, struct campaign
                 document->revision = (uint32_t) revision;
 }
 
-static void read_rollback(struct reader *reader, struct place place, bool is_signed, struct campaign_document *document) {
+/* What brings the new image: files, the other slot, or what an earlier campaign replaced (then files may help). */
+static void read_source(struct reader *reader, struct place place, bool is_signed, struct campaign_document *document) {
+        keep_text(reader, place, "rollback_of", &rule_id, &document->rollback_of);
+        if (document->rollback_of && str_equal(document->rollback_of, document->id))
+                reader_mistake(reader, place.path, "rollback_of", "is this campaign itself");
         if (!json_has(place.json, "rollback")) {
-                reader_require(reader, place, "artifacts");
+                if (!json_has(place.json, "rollback_of"))
+                        reader_require(reader, place, "artifacts");
                 return;
         }
         document->rollback = true;
@@ -277,22 +191,25 @@ static void read_rollback(struct reader *reader, struct place place, bool is_sig
                 reader_mistake(reader, place.path, "rollback", "expected \"other-slot\"");
         if (json_has(place.json, "artifacts"))
                 reader_mistake(reader, place.path, "artifacts", "not together with rollback: the image lies in the other slot");
+        if (json_has(place.json, "rollback_of"))
+                reader_mistake(reader, place.path, "rollback_of", "not together with rollback");
 }
 
 static void read_document(struct reader *reader, struct place place, bool is_signed, struct campaign_document *document) {
         static const char *const allowed[] = {
-                "schema", "id", "revision", "comment", "iss", "aud", "iat", "nbf", "exp", "artifacts", "devices", "policy", "rollback",
+                "schema", "id",  "revision",  "comment", "iss",    "aud",      "iat",
+                "nbf",    "exp", "artifacts", "devices", "policy", "rollback", "rollback_of",
         };
-        const struct member_names names = {allowed, ARRAY_SIZE(allowed), unsupported_document, ARRAY_SIZE(unsupported_document)};
 
-        if (!check_members(reader, place, &names) && json_kind(place.json) != JSON_KIND_OBJECT)
+        if (!reader_members(reader, place, allowed, ARRAY_SIZE(allowed)) && json_kind(place.json) != JSON_KIND_OBJECT)
                 return;
         read_head(reader, place, document);
         read_claims(reader, place, is_signed, document);
-        read_rollback(reader, place, is_signed, document);
+        read_source(reader, place, is_signed, document);
         read_artifacts(reader, place, is_signed, document);
         read_selector(reader, place, &document->devices);
-        read_policy(reader, place, &document->policy);
+        campaign_policy_read(reader, place, &document->policy);
+        campaign_policy_complete(&document->policy, is_signed, !is_signed || document->rollback_of);
 }
 
 int campaign_document_read(const struct json *json, const char *path, const struct campaign_parse_options *options,
@@ -305,6 +222,9 @@ int campaign_document_read(const struct json *json, const char *path, const stru
                 return -ENOMEM;
         document->policy = options && options->defaults ? *options->defaults : campaign_policy_default;
         document->policy.deadline_ms = 0;
+        document->policy.windows = NULL;
+        document->policy.n_windows = 0;
+        document->devices.rssi_min_dbm = GW_RSSI_UNKNOWN;
         read_document(&reader, (struct place){json, path}, is_signed, document);
         if (reader.out_of_memory)
                 return -ENOMEM;
@@ -344,5 +264,8 @@ void campaign_document_free(struct campaign_document *document) {
         str_list_deinit(&document->devices.drivers);
         free(document->devices.name);
         free(document->devices.version);
+        free(document->devices.updated_by);
+        time_windows_free(document->policy.windows, document->policy.n_windows);
+        free(document->rollback_of);
         free(document);
 }

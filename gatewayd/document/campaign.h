@@ -20,7 +20,9 @@
 #include "base/json.h"
 #include "base/json_errors.h"
 #include "base/str_list.h"
+#include "base/time_window.h"
 #include "document/limits.h"
+#include "document/names.h"
 #include "document/version.h"
 
 #define CAMPAIGN_SCHEMA "gatewayd/campaign/1"
@@ -49,16 +51,42 @@ struct campaign_selector {
         char *name;              /* glob; NULL = no restriction */
         char *version;           /* as written; NULL = no restriction */
         struct version_rule version_rule;
+        int rssi_min_dbm; /* GW_RSSI_UNKNOWN = no restriction; does not bind devices that have none */
+        char *updated_by; /* a campaign that updated the device; NULL = no restriction */
+};
+
+/* Exactly one of the two is not 0. A share is cumulative: it holds the devices of the waves before it. */
+struct campaign_wave {
+        uint32_t count;
+        uint32_t percent; /* of the population, rounded up */
+};
+
+/* Whichever is met first; percent of finished = succeeded (without `already`) + failed, once min_finished of them are. */
+struct campaign_abort {
+        uint32_t failed_count;
+        uint32_t failed_percent;
+        uint32_t min_finished;
+        enum campaign_abort_action action;
 };
 
 struct campaign_policy {
         enum gw_mode mode;
         int64_t trial_ms;
         uint32_t trial_checks;
-        int64_t deadline_ms; /* wall clock; 0: the document names none, see campaign_deadline() */
+        struct campaign_wave waves[CAMPAIGN_WAVES_MAX]; /* as written; ask campaign_waves() and campaign_wave_end() */
+        size_t n_waves;
+        int64_t soak_ms; /* between the end of a wave and the start of the next */
+        enum campaign_gate gate;
+        struct campaign_abort abort;
+        struct time_window *windows; /* of this object; none: always */
+        size_t n_windows;
+        enum campaign_window_end at_window_end;
+        int64_t start_jitter_ms; /* the longest wait before the start */
+        int64_t deadline_ms;     /* wall clock; 0: the document names none, see campaign_deadline() */
         uint32_t concurrency;
         uint32_t attempts; /* a job */
         bool allow_downgrade;
+        int battery_min_percent; /* -1: no rule; does not bind devices that have no battery */
 };
 
 struct campaign_document {
@@ -69,18 +97,22 @@ struct campaign_document {
         struct str_list aud;         /* gateway globs and group:<name>; empty where absent */
         int64_t iat_s, nbf_s, exp_s; /* NumericDate; -1 where absent */
         struct campaign_artifact *artifacts;
-        size_t n_artifacts; /* 0 only with rollback */
+        size_t n_artifacts; /* 0 only with rollback and rollback_of */
         struct campaign_selector devices;
         struct campaign_policy policy;
-        bool rollback; /* "rollback": "other-slot": each device goes back to the image in its other slot */
+        bool rollback;     /* "rollback": "other-slot": each device goes back to the image in its other slot */
+        char *rollback_of; /* each device goes back to what it ran before this campaign updated it; NULL */
 };
 
-/* What the design says where document and configuration say nothing. */
+/*
+ * What the design says where document and configuration say nothing. No waves and start_jitter_ms -1 here mean: by origin, that is one
+ * wave at once for a local document (and for any that takes back), 2, 25 %, 100 % and 300 s for a signed one.
+ */
 extern const struct campaign_policy campaign_policy_default;
 
 struct campaign_parse_options {
         enum campaign_origin origin;
-        const struct campaign_policy *defaults; /* for absent members of policy; NULL: campaign_policy_default */
+        const struct campaign_policy *defaults; /* for absent members of policy, without windows; NULL: campaign_policy_default */
 };
 
 /*
@@ -110,6 +142,11 @@ int campaign_document_write(const struct campaign_document *document, struct jso
  */
 int campaign_deadline(const struct campaign_document *document, int64_t accepted_ms, int64_t default_ms, int64_t *ret_deadline_ms,
                       struct gw_error *err);
+
+/* How many waves there are: those that are written, and one more where the last of them is not 100 %. */
+size_t campaign_waves(const struct campaign_policy *policy);
+/* How many of `population` devices are in the waves 0..wave together; never less than in the ones before, all of them in the last. */
+size_t campaign_wave_end(const struct campaign_policy *policy, size_t wave, size_t population);
 
 bool campaign_selector_has_id(const struct campaign_selector *selector, const char *id);
 /* Does it name exactly one device by its id? Such an order is a person's statement about that device's hardware. */

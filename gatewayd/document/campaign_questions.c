@@ -27,6 +27,26 @@ int campaign_deadline(const struct campaign_document *document, int64_t accepted
         return 0;
 }
 
+size_t campaign_waves(const struct campaign_policy *policy) {
+        bool has_all = policy->n_waves > 0 && policy->waves[policy->n_waves - 1].percent == 100;
+
+        return policy->n_waves + (has_all ? 0 : 1);
+}
+
+static size_t wave_share(const struct campaign_wave *wave, size_t population) {
+        return wave->count > 0 ? MIN((size_t) wave->count, population) : (population * wave->percent + 99) / 100;
+}
+
+size_t campaign_wave_end(const struct campaign_policy *policy, size_t wave, size_t population) {
+        size_t end = 0;
+
+        if (wave + 1 >= campaign_waves(policy))
+                return population;
+        for (size_t i = 0; i <= wave; i++)
+                end = MAX(end, wave_share(&policy->waves[i], population));
+        return end;
+}
+
 static int compare_text_with_item(const void *text, const void *item) {
         return strcmp(text, *(char *const *) item);
 }

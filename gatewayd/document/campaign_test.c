@@ -119,12 +119,157 @@ static void test_audience(void **state) {
         assert_true(campaign_audience_match(open, "pi-bergen-1", NULL));
 }
 
+#define WITH_DEVICES(devices) "{" HEAD "\"artifacts\":[" FILE_ "],\"devices\":" devices "}"
+#define WITH_MORE(more) "{" HEAD "\"artifacts\":[" FILE_ "],\"devices\":{\"all\":true}," more "}"
+#define WITH_FILES(files) "{" HEAD "\"artifacts\":" files ",\"devices\":{\"all\":true}}"
+#define SIGNED_ROLLBACK                                                                                                                    \
+        "{" HEAD                                                                                                                           \
+        "\"aud\":[\"pi-oslo-1\"],\"iat\":1795219200,\"exp\":1796428800,\"rollback_of\":\"sensors-1.3.0\",\"devices\":{\"all\":true}}"
+#define WITH_POLICY(policy) WITH_MORE("\"policy\":" policy)
+#define ROLLOUT                                                                                                                            \
+        "\"waves\":[{\"count\":2},{\"percent\":25},{\"count\":40}],\"soak_s\":600,\"gate\":\"each-wave\","                                 \
+        "\"abort\":{\"failed_count\":9,\"failed_percent\":8,\"min_finished\":7,\"action\":\"cancel\"},"                                    \
+        "\"maintenance_windows\":[{\"days\":[\"sun\",\"tue\"],\"start\":\"22:30\",\"duration_min\":420,\"timezone\":\"Europe/Oslo\"},"     \
+        "{\"start\":\"00:00\",\"duration_min\":1,\"timezone\":\"UTC\"}],"                                                                  \
+        "\"at_window_end\":\"finish\",\"start_jitter_s\":20,\"battery_min_percent\":30"
+
+static void test_rollout(void **state) {
+        _cleanup_campaign_document_ struct campaign_document *document = good(WITH_POLICY("{" ROLLOUT "}"));
+        const struct campaign_policy *policy = &document->policy;
+
+        (void) state;
+        assert_int_equal(policy->n_waves, 3);
+        assert_int_equal(policy->waves[0].count, 2);
+        assert_int_equal(policy->waves[1].percent, 25);
+        assert_int_equal(policy->waves[1].count, 0);
+        assert_int_equal(policy->soak_ms, 600000);
+        assert_int_equal(policy->gate, CAMPAIGN_GATE_EACH_WAVE);
+        assert_int_equal(policy->abort.failed_count, 9);
+        assert_int_equal(policy->abort.failed_percent, 8);
+        assert_int_equal(policy->abort.min_finished, 7);
+        assert_int_equal(policy->abort.action, CAMPAIGN_ABORT_CANCEL);
+        assert_int_equal(policy->n_windows, 2);
+        assert_int_equal(policy->windows[0].days, 1 << 6 | 1 << 1);
+        assert_int_equal(policy->windows[0].start_min, 22 * 60 + 30);
+        assert_int_equal(policy->windows[0].duration_min, 420);
+        assert_string_equal(policy->windows[0].timezone, "Europe/Oslo");
+        assert_int_equal(policy->windows[1].days, TIME_WINDOW_EVERY_DAY);
+        assert_int_equal(policy->at_window_end, CAMPAIGN_WINDOW_END_FINISH);
+        assert_int_equal(policy->start_jitter_ms, 20000);
+        assert_int_equal(policy->battery_min_percent, 30);
+}
+
+/* Who sends it from far away gets careful waves; who stands beside it, and who takes back, gets it at once. */
+static void test_rollout_by_origin(void **state) {
+        _cleanup_campaign_document_ struct campaign_document *local = good(SHORTEST), *distant = NULL, *back = NULL;
+        struct json_errors errors;
+
+        (void) state;
+        assert_int_equal(parse(FULL, CAMPAIGN_ORIGIN_SIGNED, &distant, &errors), 0);
+        assert_int_equal(parse(SIGNED_ROLLBACK, CAMPAIGN_ORIGIN_SIGNED, &back, &errors), 0);
+        assert_int_equal(campaign_waves(&local->policy), 1);
+        assert_int_equal(local->policy.start_jitter_ms, 0);
+        assert_int_equal(campaign_waves(&distant->policy), 3);
+        assert_int_equal(distant->policy.waves[0].count, 2);
+        assert_int_equal(distant->policy.waves[1].percent, 25);
+        assert_int_equal(distant->policy.start_jitter_ms, 300000);
+        assert_int_equal(campaign_waves(&back->policy), 1);
+        assert_string_equal(back->rollback_of, "sensors-1.3.0");
+        assert_int_equal(back->n_artifacts, 0);
+        for (size_t i = 0; i < 3; i++) {
+                const struct campaign_policy *policy = &(struct campaign_document *[]){local, distant, back}[i]->policy;
+
+                assert_int_equal(policy->abort.failed_count, 3);
+                assert_int_equal(policy->abort.failed_percent, 20);
+                assert_int_equal(policy->abort.min_finished, 5);
+                assert_int_equal(policy->abort.action, CAMPAIGN_ABORT_PAUSE);
+                assert_int_equal(policy->soak_ms, 0);
+                assert_int_equal(policy->gate, CAMPAIGN_GATE_NONE);
+                assert_int_equal(policy->n_windows, 0);
+                assert_int_equal(policy->at_window_end, CAMPAIGN_WINDOW_END_SUSPEND);
+                assert_int_equal(policy->battery_min_percent, -1);
+        }
+        assert_int_equal(local->devices.rssi_min_dbm, GW_RSSI_UNKNOWN);
+        assert_null(local->devices.updated_by);
+}
+
+/* Devices up to the end of each wave, by size of the population; 0 ends a row. */
+static void test_wave_ends(void **state) {
+        static const struct {
+                struct campaign_wave waves[4];
+                size_t population;
+                size_t ends[6];
+        } table[] = {
+                {{{.count = 2}, {.percent = 25}, {.percent = 100}}, 100, {2, 25, 100}},
+                {{{.count = 2}, {.percent = 25}, {.percent = 100}}, 9, {2, 3, 9}},
+                {{{.count = 2}, {.percent = 25}, {.percent = 100}}, 5, {2, 2, 5}},
+                {{{.count = 2}, {.percent = 25}, {.percent = 100}}, 1, {1, 1, 1}},
+                {{{.count = 2}, {.percent = 25}}, 100, {2, 25, 100}},
+                {{{.percent = 1}}, 1, {1, 1}},
+                {{{.percent = 1}}, 101, {2, 101}},
+                {{{.percent = 99}}, 3, {3, 3}},
+                {{{.count = 50}, {.percent = 10}, {.count = 60}}, 100, {50, 50, 60, 100}},
+                {{{.percent = 100}}, 100000, {100000}},
+                {{{.percent = 33}}, 100000, {33000, 100000}},
+        };
+
+        (void) state;
+        for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+                struct campaign_policy policy = campaign_policy_default;
+                size_t n_ends = 0;
+
+                while (policy.n_waves < 4 && (table[i].waves[policy.n_waves].count || table[i].waves[policy.n_waves].percent)) {
+                        policy.waves[policy.n_waves] = table[i].waves[policy.n_waves];
+                        policy.n_waves++;
+                }
+                while (table[i].ends[n_ends] > 0)
+                        n_ends++;
+                assert_int_equal(campaign_waves(&policy), n_ends);
+                for (size_t wave = 0; wave < n_ends; wave++)
+                        assert_int_equal(campaign_wave_end(&policy, wave, table[i].population), table[i].ends[wave]);
+                assert_int_equal(campaign_wave_end(&policy, 99, table[i].population), table[i].population);
+                assert_int_equal(campaign_wave_end(&policy, 0, 0), 0);
+        }
+}
+
+static void test_bad_rollout(void **state) {
+        (void) state;
+        bad(CAMPAIGN_ORIGIN_LOCAL, WITH_POLICY("{\"waves\":[]}"), "policy.waves", "1 to 32");
+        bad(CAMPAIGN_ORIGIN_LOCAL, WITH_POLICY("{\"waves\":[{\"count\":2},{}]}"), "policy.waves[1]", "either count or percent");
+        bad(CAMPAIGN_ORIGIN_LOCAL, WITH_POLICY("{\"waves\":[{\"count\":2,\"percent\":5}]}"), "policy.waves[0]", "either");
+        bad(CAMPAIGN_ORIGIN_LOCAL, WITH_POLICY("{\"waves\":[{\"percent\":101}]}"), "policy.waves[0].percent", "1 to 100");
+        bad(CAMPAIGN_ORIGIN_LOCAL, WITH_POLICY("{\"waves\":[{\"count\":3},{\"percent\":1},{\"count\":2}]}"), "policy.waves[2]",
+            "cumulative");
+        bad(CAMPAIGN_ORIGIN_LOCAL, WITH_POLICY("{\"waves\":[{\"percent\":3},{\"count\":1},{\"percent\":2}]}"), "policy.waves[2]",
+            "cumulative");
+        bad(CAMPAIGN_ORIGIN_LOCAL, WITH_POLICY("{\"waves\":[{\"percent\":100},{\"count\":2}]}"), "policy.waves[1]", "all devices");
+        bad(CAMPAIGN_ORIGIN_LOCAL, WITH_POLICY("{\"gate\":\"wave\"}"), "policy.gate", "none, first-wave or each-wave");
+        bad(CAMPAIGN_ORIGIN_LOCAL, WITH_POLICY("{\"abort\":{\"action\":\"stop\"}}"), "policy.abort.action", "pause or cancel");
+        bad(CAMPAIGN_ORIGIN_LOCAL, WITH_POLICY("{\"abort\":{\"failed\":3}}"), "policy.abort.failed", "unknown");
+        bad(CAMPAIGN_ORIGIN_LOCAL, WITH_POLICY("{\"maintenance_windows\":[{}]}"), "policy.maintenance_windows[0].timezone", "missing");
+        bad(CAMPAIGN_ORIGIN_LOCAL, WITH_POLICY("{\"maintenance_windows\":[{\"days\":[\"mo\"]}]}"), "policy.maintenance_windows[0].days[0]",
+            "mon, tue");
+        bad(CAMPAIGN_ORIGIN_LOCAL, WITH_POLICY("{\"maintenance_windows\":[{\"timezone\":\"../x\"}]}"),
+            "policy.maintenance_windows[0].timezone", "Europe/Oslo");
+        bad(CAMPAIGN_ORIGIN_LOCAL, WITH_DEVICES("{\"rssi_min_dbm\":30}"), "devices.rssi_min_dbm", "-127 to 20");
+        bad(CAMPAIGN_ORIGIN_LOCAL, "{" HEAD "\"rollback_of\":\"sensors-1.4.0\",\"devices\":{\"all\":true}}", "rollback_of", "itself");
+        bad(CAMPAIGN_ORIGIN_LOCAL, "{" HEAD "\"rollback_of\":\"x\",\"rollback\":\"other-slot\",\"devices\":{\"all\":true}}", "rollback_of",
+            "not together");
+}
+
 /* Written out and read again it is the same order, whatever the configuration says by then. */
 static void test_write(void **state) {
         static const struct campaign_policy other = {
-                .mode = GW_MODE_UPLOAD_ONLY, .trial_ms = 1, .trial_checks = 9, .concurrency = 9, .attempts = 9};
+                .mode = GW_MODE_UPLOAD_ONLY, .trial_ms = 1, .trial_checks = 9, .concurrency = 9, .attempts = 9, .battery_min_percent = -1};
         const struct campaign_parse_options options = {.defaults = &other};
-        static const char *const texts[] = {SHORTEST, FULL, "{" HEAD "\"rollback\":\"other-slot\",\"devices\":{\"all\":true}}"};
+        static const char *const texts[] = {
+                SHORTEST,
+                FULL,
+                WITH_POLICY("{" ROLLOUT "}"),
+                WITH_DEVICES("{\"rssi_min_dbm\":-85,\"updated_by\":\"sensors-1.3.0\"}"),
+                "{" HEAD "\"rollback\":\"other-slot\",\"devices\":{\"all\":true}}",
+                "{" HEAD "\"rollback_of\":\"sensors-1.3.0\",\"devices\":{\"all\":true}}",
+        };
 
         (void) state;
         for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
@@ -164,28 +309,6 @@ static void test_all_mistakes_at_once(void **state) {
         for (size_t i = 0; i < ARRAY_SIZE(paths); i++)
                 bad(CAMPAIGN_ORIGIN_LOCAL, text, paths[i], "");
 }
-
-static void test_unsupported_members_by_name(void **state) {
-        static const char *const policy[] = {
-                "waves", "soak_s", "gate", "abort", "maintenance_windows", "at_window_end", "start_jitter_s", "battery_min_percent"};
-        char text[512], path[64];
-
-        (void) state;
-        for (size_t i = 0; i < ARRAY_SIZE(policy); i++) {
-                str_format(text, sizeof(text), "{" HEAD "\"artifacts\":[" FILE_ "],\"devices\":{\"all\":true},\"policy\":{\"%s\":1}}",
-                           policy[i]);
-                str_format(path, sizeof(path), "policy.%s", policy[i]);
-                bad(CAMPAIGN_ORIGIN_LOCAL, text, path, "not supported by this version");
-        }
-        bad(CAMPAIGN_ORIGIN_LOCAL, "{" HEAD "\"artifacts\":[" FILE_ "],\"devices\":{\"name\":\"a\",\"rssi_min_dbm\":-85}}",
-            "devices.rssi_min_dbm", "not supported by this version");
-        bad(CAMPAIGN_ORIGIN_LOCAL, "{" HEAD "\"rollback_of\":\"x\",\"devices\":{\"all\":true}}", "rollback_of",
-            "not supported by this version");
-}
-
-#define WITH_DEVICES(devices) "{" HEAD "\"artifacts\":[" FILE_ "],\"devices\":" devices "}"
-#define WITH_MORE(more) "{" HEAD "\"artifacts\":[" FILE_ "],\"devices\":{\"all\":true}," more "}"
-#define WITH_FILES(files) "{" HEAD "\"artifacts\":" files ",\"devices\":{\"all\":true}}"
 
 static void test_selectors(void **state) {
         (void) state;
@@ -307,19 +430,14 @@ static void test_many_ids(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_shortest),
-                cmocka_unit_test(test_full),
-                cmocka_unit_test(test_audience),
-                cmocka_unit_test(test_write),
-                cmocka_unit_test(test_defaults),
-                cmocka_unit_test(test_all_mistakes_at_once),
-                cmocka_unit_test(test_unsupported_members_by_name),
-                cmocka_unit_test(test_selectors),
-                cmocka_unit_test(test_signed_needs_more),
-                cmocka_unit_test(test_claims),
-                cmocka_unit_test(test_artifacts),
-                cmocka_unit_test(test_no_json),
-                cmocka_unit_test(test_deadline),
+                cmocka_unit_test(test_shortest),  cmocka_unit_test(test_full),
+                cmocka_unit_test(test_audience),  cmocka_unit_test(test_write),
+                cmocka_unit_test(test_defaults),  cmocka_unit_test(test_all_mistakes_at_once),
+                cmocka_unit_test(test_rollout),   cmocka_unit_test(test_rollout_by_origin),
+                cmocka_unit_test(test_wave_ends), cmocka_unit_test(test_bad_rollout),
+                cmocka_unit_test(test_selectors), cmocka_unit_test(test_signed_needs_more),
+                cmocka_unit_test(test_claims),    cmocka_unit_test(test_artifacts),
+                cmocka_unit_test(test_no_json),   cmocka_unit_test(test_deadline),
                 cmocka_unit_test(test_many_ids),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,8 +4,7 @@
 #include <errno.h>
 
 #include "base/str.h"
-#include "base/time.h"
-#include "document/names.h"
+#include "document/campaign_policy.h"
 
 /*
  * Setters return 0 or a negative errno; only a lack of memory can make these fail, so the results are gathered and looked at once.
@@ -54,6 +53,9 @@ static int write_artifacts(struct json *json, const struct campaign_document *do
 
         if (document->rollback)
                 return json_set_string(json, "rollback", "other-slot");
+        r |= json_set_string(json, "rollback_of", document->rollback_of);
+        if (document->n_artifacts == 0)
+                return r;
         list = json_set_new_array(json, "artifacts");
         if (!list)
                 return -ENOMEM;
@@ -75,25 +77,9 @@ static int write_selector(struct json *json, const struct campaign_selector *sel
         r |= json_set_string(object, "name", selector->name);
         r |= set_texts(object, "driver", &selector->drivers);
         r |= json_set_string(object, "version", selector->version);
-        return r;
-}
-
-static int write_policy(struct json *json, const struct campaign_policy *policy) {
-        struct json *object = json_set_new_object(json, "policy");
-        struct json *trial = object ? json_set_new_object(object, "trial") : NULL;
-        char deadline[TIME_RFC3339_SIZE];
-        int r = 0;
-
-        if (!trial)
-                return -ENOMEM;
-        r |= json_set_string(object, "mode", mode_name(policy->mode));
-        r |= json_set_int(trial, "duration_s", (policy->trial_ms + 999) / 1000);
-        r |= json_set_int(trial, "checks", policy->trial_checks);
-        if (policy->deadline_ms > 0 && time_format_rfc3339(deadline, sizeof(deadline), policy->deadline_ms) == 0)
-                r |= json_set_string(object, "deadline", deadline);
-        r |= json_set_int(object, "concurrency", policy->concurrency);
-        r |= json_set_int(object, "attempts", policy->attempts);
-        r |= json_set_bool(object, "allow_downgrade", policy->allow_downgrade);
+        if (selector->rssi_min_dbm != GW_RSSI_UNKNOWN)
+                r |= json_set_int(object, "rssi_min_dbm", selector->rssi_min_dbm);
+        r |= json_set_string(object, "updated_by", selector->updated_by);
         return r;
 }
 
@@ -116,7 +102,7 @@ int campaign_document_write(const struct campaign_document *document, struct jso
         _cleanup_json_ struct json *json = json_new_object();
 
         if (!json || write_head(json, document) < 0 || write_artifacts(json, document) < 0 ||
-            write_selector(json, &document->devices) < 0 || write_policy(json, &document->policy) < 0)
+            write_selector(json, &document->devices) < 0 || campaign_policy_write(json, &document->policy) < 0)
                 return -ENOMEM;
         *ret_json = TAKE_PTR(json);
         return 0;

@@ -25,6 +25,12 @@
 #define CAMPAIGN_TIME_MAX_S 253402300799 /* the last second of the year 9999 */
 #define CAMPAIGN_EXP_MAX_S 7776000       /* exp at most 90 days behind iat */
 
+#define CAMPAIGN_WAVES_MAX 32
+#define CAMPAIGN_COUNT_MAX 100000   /* devices, in a wave or a threshold */
+#define CAMPAIGN_SOAK_MAX_S 2592000 /* 30 days */
+#define CAMPAIGN_START_JITTER_MAX_S 86400
+#define CAMPAIGN_RSSI_MIN_DBM (-127)
+#define CAMPAIGN_RSSI_MAX_DBM 20
 #define CAMPAIGN_TRIAL_MAX_S 86400
 #define CAMPAIGN_TRIAL_CHECKS_MAX 100
 #define CAMPAIGN_CONCURRENCY_MAX 1000

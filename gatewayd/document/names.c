@@ -18,6 +18,22 @@ static const char *const campaign_states[CAMPAIGN_STATE_COUNT_] = {
         [CAMPAIGN_STATE_EXPIRED] = "expired",
 };
 
+static const char *const gates[] = {
+        [CAMPAIGN_GATE_NONE] = "none",
+        [CAMPAIGN_GATE_FIRST_WAVE] = "first-wave",
+        [CAMPAIGN_GATE_EACH_WAVE] = "each-wave",
+};
+
+static const char *const abort_actions[] = {
+        [CAMPAIGN_ABORT_PAUSE] = "pause",
+        [CAMPAIGN_ABORT_CANCEL] = "cancel",
+};
+
+static const char *const window_ends[] = {
+        [CAMPAIGN_WINDOW_END_SUSPEND] = "suspend",
+        [CAMPAIGN_WINDOW_END_FINISH] = "finish",
+};
+
 static const char *const results[] = {
         [GW_RESULT_UPDATED] = "updated",
         [GW_RESULT_ALREADY] = "already",
@@ -104,6 +120,30 @@ int campaign_state_parse(const char *text, enum campaign_state *ret) {
 
 bool campaign_state_is_final(enum campaign_state state) {
         return state != CAMPAIGN_STATE_SCHEDULED && state != CAMPAIGN_STATE_IN_PROGRESS && state != CAMPAIGN_STATE_PAUSED;
+}
+
+const char *campaign_gate_name(enum campaign_gate gate) {
+        return NAME_OF(gates, gate);
+}
+
+int campaign_gate_parse(const char *text, enum campaign_gate *ret) {
+        return PARSE(gates, text, ret);
+}
+
+const char *campaign_abort_action_name(enum campaign_abort_action action) {
+        return NAME_OF(abort_actions, action);
+}
+
+int campaign_abort_action_parse(const char *text, enum campaign_abort_action *ret) {
+        return PARSE(abort_actions, text, ret);
+}
+
+const char *campaign_window_end_name(enum campaign_window_end end) {
+        return NAME_OF(window_ends, end);
+}
+
+int campaign_window_end_parse(const char *text, enum campaign_window_end *ret) {
+        return PARSE(window_ends, text, ret);
 }
 
 const char *result_name(enum gw_result result) {

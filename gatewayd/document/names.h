@@ -42,6 +42,25 @@ enum campaign_state {
         CAMPAIGN_STATE_COUNT_,
 };
 
+/* Where a campaign stops by itself until somebody says "continue". */
+enum campaign_gate {
+        CAMPAIGN_GATE_NONE,
+        CAMPAIGN_GATE_FIRST_WAVE,
+        CAMPAIGN_GATE_EACH_WAVE,
+};
+
+/* What happens when too many devices failed. */
+enum campaign_abort_action {
+        CAMPAIGN_ABORT_PAUSE,
+        CAMPAIGN_ABORT_CANCEL,
+};
+
+/* What running jobs do when the maintenance window ends. */
+enum campaign_window_end {
+        CAMPAIGN_WINDOW_END_SUSPEND,
+        CAMPAIGN_WINDOW_END_FINISH,
+};
+
 const char *job_state_name(enum job_state state);
 int job_state_parse(const char *text, enum job_state *ret);
 /* Neither queued nor in_progress. */
@@ -51,6 +70,15 @@ const char *campaign_state_name(enum campaign_state state);
 int campaign_state_parse(const char *text, enum campaign_state *ret);
 /* Completed, canceled, superseded or expired. */
 bool campaign_state_is_final(enum campaign_state state);
+
+const char *campaign_gate_name(enum campaign_gate gate);
+int campaign_gate_parse(const char *text, enum campaign_gate *ret);
+
+const char *campaign_abort_action_name(enum campaign_abort_action action);
+int campaign_abort_action_parse(const char *text, enum campaign_abort_action *ret);
+
+const char *campaign_window_end_name(enum campaign_window_end end);
+int campaign_window_end_parse(const char *text, enum campaign_window_end *ret);
 
 const char *result_name(enum gw_result result);
 int result_parse(const char *text, enum gw_result *ret);

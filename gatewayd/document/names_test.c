@@ -70,6 +70,25 @@ static void test_modes_and_targets(void **state) {
         assert_string_equal(target_state_name(GW_TARGET_IN_PROGRESS), "in_progress");
 }
 
+static void test_policy_words(void **state) {
+        enum campaign_gate gate = CAMPAIGN_GATE_NONE;
+        enum campaign_abort_action action = CAMPAIGN_ABORT_PAUSE;
+        enum campaign_window_end end = CAMPAIGN_WINDOW_END_SUSPEND;
+
+        (void) state;
+        assert_int_equal(campaign_gate_parse("each-wave", &gate), 0);
+        assert_int_equal(gate, CAMPAIGN_GATE_EACH_WAVE);
+        assert_int_equal(campaign_gate_parse("wave", &gate), -EINVAL);
+        assert_string_equal(campaign_gate_name(CAMPAIGN_GATE_FIRST_WAVE), "first-wave");
+        assert_string_equal(campaign_gate_name(CAMPAIGN_GATE_NONE), "none");
+        assert_int_equal(campaign_abort_action_parse("cancel", &action), 0);
+        assert_int_equal(action, CAMPAIGN_ABORT_CANCEL);
+        assert_string_equal(campaign_abort_action_name(CAMPAIGN_ABORT_PAUSE), "pause");
+        assert_int_equal(campaign_window_end_parse("finish", &end), 0);
+        assert_int_equal(end, CAMPAIGN_WINDOW_END_FINISH);
+        assert_string_equal(campaign_window_end_name(CAMPAIGN_WINDOW_END_SUSPEND), "suspend");
+}
+
 static void test_image_flags(void **state) {
         enum gw_image_flag flag = 0;
         unsigned all = 0;
@@ -103,7 +122,8 @@ static void test_unknown_words(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_job_states),        cmocka_unit_test(test_campaign_states), cmocka_unit_test(test_results_and_proofs),
-                cmocka_unit_test(test_modes_and_targets), cmocka_unit_test(test_image_flags),     cmocka_unit_test(test_unknown_words),
+                cmocka_unit_test(test_modes_and_targets), cmocka_unit_test(test_policy_words),    cmocka_unit_test(test_image_flags),
+                cmocka_unit_test(test_unknown_words),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

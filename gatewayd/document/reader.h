@@ -45,6 +45,12 @@ extern const struct text_rule rule_version;      /* of an artifact ($defs/versio
 extern const struct text_rule rule_version_rule; /* $defs/versionRule */
 extern const struct text_rule rule_time;         /* $defs/time */
 extern const struct text_rule rule_mode;         /* $defs/mode */
+extern const struct text_rule rule_gate;
+extern const struct text_rule rule_abort_action;
+extern const struct text_rule rule_window_end;
+extern const struct text_rule rule_day;          /* of the week */
+extern const struct text_rule rule_start;        /* of a maintenance window, local time */
+extern const struct text_rule rule_time_zone;    /* $defs/timeZone; whether it exists is not asked */
 extern const struct text_rule rule_glob;         /* 1..128 characters, none of control ($defs/glob) */
 extern const struct text_rule rule_name;         /* likewise ($defs/name) */
 extern const struct text_rule rule_comment;      /* 0..512 ($defs/comment) */

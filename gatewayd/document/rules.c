@@ -6,6 +6,7 @@
 
 #include "base/str.h"
 #include "base/time.h"
+#include "base/time_window.h"
 #include "document/limits.h"
 #include "document/names.h"
 #include "document/version.h"
@@ -125,6 +126,34 @@ static bool is_mode(const char *text) {
         return mode_parse(text, &mode) == 0;
 }
 
+static bool is_gate(const char *text) {
+        enum campaign_gate gate;
+
+        return campaign_gate_parse(text, &gate) == 0;
+}
+
+static bool is_abort_action(const char *text) {
+        enum campaign_abort_action action;
+
+        return campaign_abort_action_parse(text, &action) == 0;
+}
+
+static bool is_window_end(const char *text) {
+        enum campaign_window_end end;
+
+        return campaign_window_end_parse(text, &end) == 0;
+}
+
+static bool is_day(const char *text) {
+        return time_window_day_bit(text) != 0;
+}
+
+static bool is_start(const char *text) {
+        uint16_t start_min;
+
+        return time_window_parse_start(text, &start_min) == 0;
+}
+
 static bool is_campaign_state(const char *text) {
         enum campaign_state state;
 
@@ -157,6 +186,12 @@ const struct text_rule rule_version = {is_version, "a version, 1 to 47 of A-Z a-
 const struct text_rule rule_version_rule = {is_version_rule, "comparisons such as \">=1.2 <1.4.0\""};
 const struct text_rule rule_time = {is_time, "a time such as 2026-12-05T00:00:00Z"};
 const struct text_rule rule_mode = {is_mode, "test-and-confirm, confirm-only, test-only or upload-only"};
+const struct text_rule rule_gate = {is_gate, "none, first-wave or each-wave"};
+const struct text_rule rule_abort_action = {is_abort_action, "pause or cancel"};
+const struct text_rule rule_window_end = {is_window_end, "suspend or finish"};
+const struct text_rule rule_day = {is_day, "mon, tue, wed, thu, fri, sat or sun"};
+const struct text_rule rule_start = {is_start, "a time of day such as 22:00"};
+const struct text_rule rule_time_zone = {time_zone_is_name, "a time zone such as Europe/Oslo"};
 const struct text_rule rule_glob = {is_glob, "a glob, 1 to 128 characters"};
 const struct text_rule rule_name = {is_name, "1 to 128 characters without control characters"};
 const struct text_rule rule_comment = {is_comment, "1 to 512 characters without control characters"};

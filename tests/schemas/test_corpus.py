@@ -82,6 +82,16 @@ LIMITS = [
     ("CAMPAIGN_ARTIFACT_SIZE_MAX", "campaign", "$defs.artifact.properties.size.maximum"),
     ("CAMPAIGN_IMAGE_MAX", "campaign", "$defs.artifact.properties.image.maximum"),
     ("CAMPAIGN_TIME_MAX_S", "campaign", "$defs.numericDate.maximum"),
+    ("CAMPAIGN_WAVES_MAX", "campaign", "$defs.policy.properties.waves.maxItems"),
+    ("CAMPAIGN_COUNT_MAX", "campaign", "$defs.wave.properties.count.maximum"),
+    ("CAMPAIGN_COUNT_MAX", "campaign", "$defs.abort.properties.failed_count.maximum"),
+    ("CAMPAIGN_SOAK_MAX_S", "campaign", "$defs.policy.properties.soak_s.maximum"),
+    ("CAMPAIGN_START_JITTER_MAX_S", "campaign", "$defs.policy.properties.start_jitter_s.maximum"),
+    ("CAMPAIGN_RSSI_MIN_DBM", "campaign", "$defs.devices.properties.rssi_min_dbm.minimum"),
+    ("CAMPAIGN_RSSI_MAX_DBM", "campaign", "$defs.devices.properties.rssi_min_dbm.maximum"),
+    ("TIME_WINDOWS_MAX", "campaign", "$defs.policy.properties.maintenance_windows.maxItems"),
+    ("TIME_WINDOW_DURATION_MAX_MIN", "campaign", "$defs.window.properties.duration_min.maximum"),
+    ("TIME_ZONE_NAME_MAX", "common", "$defs.timeZone.maxLength"),
     ("CAMPAIGN_TRIAL_MAX_S", "campaign", "$defs.policy.properties.trial.properties.duration_s.maximum"),
     ("CAMPAIGN_TRIAL_CHECKS_MAX", "campaign", "$defs.policy.properties.trial.properties.checks.maximum"),
     ("CAMPAIGN_CONCURRENCY_MAX", "campaign", "$defs.policy.properties.concurrency.maximum"),
@@ -99,10 +109,10 @@ LIMITS = [
 
 @pytest.mark.parametrize("name,kind,path", LIMITS, ids=lambda value: value)
 def test_limits_are_those_of_the_code(name, kind, path):
-    header = (CORPUS.parents[2] / "gatewayd" / "document" / "limits.h").read_text()
+    header = "".join((CORPUS.parents[2] / "gatewayd" / floor / "limits.h").read_text() for floor in ("base", "document"))
     found = SCHEMAS[kind]
     while path:
         # Names of methods hold dots: the longest member that is there is meant.
         key = max((key for key in found if path == key or path.startswith(key + ".")), key=len)
         found, path = found[key], path[len(key) + 1 :]
-    assert re.search(rf"^#define {name} {found}\b", header, re.MULTILINE)
+    assert re.search(rf"^#define {name} \(?{found}\b", header, re.MULTILINE)
