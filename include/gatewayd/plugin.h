@@ -630,7 +630,208 @@ struct gw_register_api {
         int (*format)(const struct gw_host *host, const struct gw_format *format, struct gw_error *err);
 };
 
-/* One per plugin. Sub-tables for GATT, HTTP and secrets are appended when the parts behind them exist. */
+/* ------------------------------------------------------------------------------------------------ Bluetooth LE */
+
+/*
+ * Devices with Bluetooth Low Energy, through the system's Bluetooth service. A device is known by its key: the identity address as
+ * twelve hexadecimal digits in upper case without colons ("DE063B974CD8"). UUIDs are text of 36 characters in lower case.
+ *
+ * Everything here begins at once and ends later, by a callback from the loop. What a function hands out (a watch, a wait, a device, a
+ * task) is ended by its cancel or close function at any moment, also from inside its own callbacks; from then on the pointer is
+ * invalid and no callback comes. The last callback of a wait or a task invalidates it by itself.
+ *
+ * Where the machine has no usable Bluetooth all of this may be called nevertheless: what is open ends, and what is begun ends when
+ * its time is over, with the name of the state: no-adapter, adapter-off, adapter-blocked, bluetoothd-not-running, dbus-refused. All of
+ * them are of class WAIT and pass by themselves when the adapter is back.
+ */
+
+#define GW_GATT_KEY_SIZE 13     /* text of a key with its NUL */
+#define GW_GATT_UUID_SIZE 37    /* text of a UUID with its NUL */
+#define GW_GATT_ATTRIBUTE_MAX 512 /* bytes of a value, and of a datagram */
+
+enum gw_gatt_address_kind {
+        GW_GATT_ADDRESS_PUBLIC,
+        GW_GATT_ADDRESS_STATIC,  /* random, stable until the device is erased or changes its mode */
+        GW_GATT_ADDRESS_PRIVATE, /* changes by itself and nobody can resolve it: the key is of this moment only. Never to be adopted: private-address */
+};
+
+struct gw_gatt_manufacturer {
+        uint16_t company;
+        const uint8_t *data;
+        size_t size;
+};
+
+/* What is known of a device by its advertisements and by the Bluetooth service. */
+struct gw_gatt_peer {
+        size_t size;
+        const char *key;
+        const char *address;            /* "DE:06:3B:97:4C:D8" */
+        enum gw_gatt_address_kind address_kind;
+        const char *adapter;            /* that hears it best: "hci0" */
+        const char *name;               /* NULL: tells none */
+        int rssi_dbm;                   /* GW_RSSI_UNKNOWN */
+        int battery_percent;            /* GW_BATTERY_UNKNOWN; only devices with a battery service, after a connection */
+        bool bonded;
+        bool connected;                 /* by whomever */
+        int64_t heard_ms;               /* now_ms of its last advertisement; 0: not since the daemon started */
+        const char *const *services;    /* UUIDs that it advertises or was found to have */
+        size_t n_services;
+        const struct gw_gatt_manufacturer *manufacturer;
+        size_t n_manufacturer;
+};
+
+/* --- hearing --- */
+
+struct gw_gatt_watch;
+struct gw_gatt_watch_options {
+        size_t size;
+        const char *const *services;    /* UUIDs: only devices that have one of them; NULL = all */
+        size_t n_services;
+        const char *const *names;       /* globs: also devices whose name matches one; NULL = none more */
+        size_t n_names;
+};
+
+/* A wait for an advertisement that is sent after the wait began. */
+struct gw_gatt_wait;
+struct gw_gatt_wait_options {
+        size_t size;
+        const char *key;                /* of the device; or NULL, then `match` decides alone */
+        /* Is it this one? Asked for each advertisement, with `ctx` of the wait, whose device has not `key`. May be NULL. For devices that come back under
+         * another address. */
+        bool (*match)(void *ctx, const struct gw_gatt_peer *peer);
+        int64_t timeout_ms;             /* 1..; restarts never */
+};
+
+/* --- one device --- */
+
+/* A device that is opened: connected, its services known. Several plugins may open several devices, one device is opened once. */
+struct gw_gatt;
+
+struct gw_gatt_open_options {
+        size_t size;
+        const char *key;
+        /* How near its end the work on this device is, 0..100: of those that wait for the radio the highest goes first, equal ones in the
+         * order of their calls. */
+        uint32_t priority;
+        /* From the moment that it is the device's turn until `opened`; 0 = 60 s. Waiting for a free session does not count, being not heard does. */
+        int64_t timeout_ms;
+        /* UUID of a service that it must have; an incomplete table is waited for. NULL = any table will do. */
+        const char *service;
+};
+
+struct gw_gatt_handler {
+        void (*opened)(void *ctx);
+        /*
+         * Last callback: could not be opened, or ended. Links of it were told before, with the same error. Names beside the states
+         * above: not-seen (WAIT), device-busy (WAIT; somebody else of this daemon has it open), ble-connect-failed, ble-services-unresolved,
+         * ble-disconnected, ble-device-vanished (all RETRY), gatt-service-missing, bond-lost, pairing-required (TERMINAL).
+         */
+        void (*closed)(void *ctx, const struct gw_error *why);
+};
+
+enum gw_gatt_property {
+        GW_GATT_READ = 1 << 0,
+        GW_GATT_WRITE_COMMAND = 1 << 1, /* without response */
+        GW_GATT_WRITE = 1 << 2,
+        GW_GATT_NOTIFY = 1 << 3,
+        GW_GATT_INDICATE = 1 << 4,
+        GW_GATT_ENCRYPTED = 1 << 5,     /* the service says that it wants encryption, as far as it tells */
+};
+
+struct gw_gatt_characteristic {
+        size_t size;
+        const char *uuid;
+        const char *service;            /* UUID */
+        uint32_t properties;            /* enum gw_gatt_property */
+};
+
+enum gw_gatt_write {
+        GW_GATT_SEND_NONE,              /* only listens: a subscription */
+        GW_GATT_SEND_COMMAND,           /* without response: fast, back-pressure by -EAGAIN */
+        GW_GATT_SEND_REQUEST,           /* with response: one at a time, -EAGAIN until the answer came */
+};
+
+struct gw_gatt_link_options {
+        size_t size;
+        const char *uuid;               /* of the characteristic; the first one where several have it */
+        bool notify;                    /* `received` gets what it notifies or indicates */
+        enum gw_gatt_write write;
+};
+
+/* --- tasks: read, write, pair, unpair, forget --- */
+
+struct gw_gatt_task;
+
+/* Exactly once. `why` NULL on success; `data` only after a read. */
+typedef void (*gw_gatt_done)(void *ctx, const struct gw_error *why, const uint8_t *data, size_t size);
+
+struct gw_gatt_adapter {
+        size_t size;
+        const char *name;               /* "hci0" */
+        const char *address;
+        bool used;                      /* `adapters` of [ble] allows it */
+        bool powered, blocked, discovering;
+        size_t n_sessions, n_waiting;   /* devices open; devices that wait for their turn */
+};
+
+struct gw_gatt_api {
+        size_t size;
+
+        /* 0, or -ENODEV with `err` naming why Bluetooth cannot be used now. */
+        int (*state)(const struct gw_host *host, struct gw_error *err);
+        void (*adapters)(const struct gw_host *host, void (*found)(void *ctx, const struct gw_gatt_adapter *adapter), void *ctx);
+
+        /* `seen` comes when a device is heard that was not, when what it says of itself changes, else at most once in 10 s for each.
+         * Discovery is on as long as anybody watches, waits, or opens a device that was not heard. */
+        int (*watch)(const struct gw_host *host, const struct gw_gatt_watch_options *options, void (*seen)(void *ctx, const struct gw_gatt_peer *peer), void *ctx,
+                     struct gw_gatt_watch **ret_watch);
+        void (*watch_end)(struct gw_gatt_watch *watch); /* NULL is fine */
+        /* Calls `found` for every device that is known now, from inside. */
+        void (*peers)(const struct gw_host *host, void (*found)(void *ctx, const struct gw_gatt_peer *peer), void *ctx);
+        /* Looks with all the radio can for that long, 100..60000 ms; what is heard goes to the watches. */
+        int (*scan)(const struct gw_host *host, int64_t duration_ms, gw_gatt_done done, void *ctx, struct gw_gatt_task **ret_task);
+        /* `heard` comes once: with the peer, or with `why`: not-seen when the time is over, or the state of Bluetooth then. */
+        int (*wait)(const struct gw_host *host, const struct gw_gatt_wait_options *options,
+                    void (*heard)(void *ctx, const struct gw_gatt_peer *peer, const struct gw_error *why), void *ctx, struct gw_gatt_wait **ret_wait);
+        void (*wait_cancel)(struct gw_gatt_wait *wait); /* NULL is fine */
+
+        /* Queued on its adapter: one connects at a time, `sessions` of [ble] are open at once. Connecting is repeated where the failure
+         * is one of the radio's. -EINVAL: no key. */
+        int (*open)(const struct gw_host *host, const struct gw_gatt_open_options *options, const struct gw_gatt_handler *handler, void *ctx, struct gw_gatt **ret_gatt);
+        /* Disconnects. Its links must be closed before; pending tasks of it are canceled. NULL is fine. */
+        void (*close)(struct gw_gatt *gatt);
+        void (*set_priority)(struct gw_gatt *gatt, uint32_t priority);
+        /* From inside; after `opened` only. */
+        void (*characteristics)(struct gw_gatt *gatt, void (*found)(void *ctx, const struct gw_gatt_characteristic *characteristic), void *ctx);
+        int (*peer)(struct gw_gatt *gatt, void (*found)(void *ctx, const struct gw_gatt_peer *peer), void *ctx); /* -ENOENT: not known any more */
+
+        /*
+         * One characteristic as a datagram link. max_datagram is what one packet carries (ATT MTU - 3), known from `opened` on. Several
+         * may be open at once, each characteristic once. The link ends with the device, and by itself where the characteristic goes.
+         * Errors of `closed`, beside those of the device: gatt-characteristic-missing, gatt-not-permitted (the characteristic does not offer
+         * this, or another program holds it), gatt-failed (RETRY), encryption-required, pairing-required.
+         */
+        int (*link_open)(struct gw_gatt *gatt, const struct gw_gatt_link_options *options, const struct gw_link_handler *handler, void *ctx, struct gw_link **ret_link);
+        /* At most 16 tasks of one device at once: -EBUSY. Errors as of link_open. When the device ends they end before it, with its error. */
+        int (*read)(struct gw_gatt *gatt, const char *uuid, gw_gatt_done done, void *ctx, struct gw_gatt_task **ret_task);
+        int (*write)(struct gw_gatt *gatt, const char *uuid, const void *data, size_t size, enum gw_gatt_write kind, gw_gatt_done done, void *ctx,
+                     struct gw_gatt_task **ret_task);
+
+        /* Has the Bluetooth service forget the device with its cached table of services; it must be heard again. Refused with device-busy while it is open,
+         * with device-bonded while a bond exists. Not known is fine. */
+        int (*forget)(const struct gw_host *host, const char *key, gw_gatt_done done, void *ctx, struct gw_gatt_task **ret_task);
+        /* Connects, pairs as `pairing` of [ble] allows, disconnects. Errors: pairing-not-allowed, passkey-missing, passkey-wrong, passkey-file-unsafe,
+         * pairing-failed, and those of open. Already bonded is fine. */
+        int (*pair)(const struct gw_host *host, const char *key, gw_gatt_done done, void *ctx, struct gw_gatt_task **ret_task);
+        /* Removes the bond on this side. No bond is fine. */
+        int (*unpair)(const struct gw_host *host, const char *key, gw_gatt_done done, void *ctx, struct gw_gatt_task **ret_task);
+        void (*bonds)(const struct gw_host *host, void (*found)(void *ctx, const struct gw_gatt_peer *peer), void *ctx);
+        void (*task_cancel)(struct gw_gatt_task *task); /* NULL is fine */
+};
+
+/* --- the table itself --- */
+
+/* One per plugin. Sub-tables for HTTP and secrets are appended when the parts behind them exist. */
 struct gw_host {
         size_t size;
         uint32_t abi;
@@ -645,6 +846,7 @@ struct gw_host {
         const struct gw_device_api *device;
         const struct gw_run_api *run;
         void *internal;                         /* the daemon's */
+        const struct gw_gatt_api *gatt;         /* NULL: a daemon without Bluetooth */
 };
 
 /* The one exported constant: `const struct gw_plugin gw_plugin = { … };` */

@@ -334,6 +334,10 @@ static void link_opening(void *ctx) {
         free(ctx);
         if (!link_exists(event.scripted, event.link))
                 return;
+        if (event.link->refusal) {
+                scripted_link_lose(event.link, event.link->refusal);
+                return;
+        }
         if (peer->opening && peer->opening(peer->ctx, event.link, &why) < 0) {
                 scripted_link_lose(event.link, why.name);
                 return;
@@ -346,7 +350,7 @@ static void link_opening(void *ctx) {
                 event.link->link.handler->opened(event.link->link.handler_ctx);
 }
 
-static struct scripted_link *link_new(struct scripted_host *scripted, const struct gw_link_handler *handler, void *ctx, const char *where) {
+struct scripted_link *scripted_link_new(struct scripted_host *scripted, const struct gw_link_handler *handler, void *ctx, const char *where) {
         struct scripted_link *link = calloc(1, sizeof *link);
         struct link_event *event = calloc(1, sizeof *event);
 
@@ -362,7 +366,7 @@ static struct scripted_link *link_new(struct scripted_host *scripted, const stru
 
 static int udp_open(const struct gw_host *host, const struct gw_udp_options *options, const struct gw_link_handler *handler, void *ctx,
                     struct gw_link **ret_link) {
-        struct scripted_link *link = link_new(scripted_of(host), handler, ctx, options->address);
+        struct scripted_link *link = scripted_link_new(scripted_of(host), handler, ctx, options->address);
 
         link->max_datagram = options->max_datagram ? options->max_datagram : 1472;
         *ret_link = &link->link;
@@ -371,7 +375,7 @@ static int udp_open(const struct gw_host *host, const struct gw_udp_options *opt
 
 static int serial_open(const struct gw_host *host, const struct gw_serial_options *options, const struct gw_link_handler *handler,
                        void *ctx, struct gw_link **ret_link) {
-        struct scripted_link *link = link_new(scripted_of(host), handler, ctx, options->path);
+        struct scripted_link *link = scripted_link_new(scripted_of(host), handler, ctx, options->path);
 
         link->serial = true;
         link->max_datagram = SIZE_MAX;

@@ -4,7 +4,7 @@
 /*
  * A host for the tests of plugins, in the tree or outside: a clock that only the test moves, timers, settings with their defaults,
  * devices, serial ports and links whose other end is the test. Nothing sleeps, nothing is random, no thread: work that a plugin
- * gives to the worker runs at the next turn of the clock. Runs (jobs) are in scripted_run.h.
+ * gives to the worker runs at the next turn of the clock. Runs (jobs) are in scripted_run.h, Bluetooth in scripted_gatt.h.
  *
  *     struct scripted_host host;
  *     scripted_host_init(&host, my_plugin_settings);
@@ -35,6 +35,7 @@ struct scripted_link {
         bool open, lost;
         size_t max_datagram;
         size_t room; /* sends that are taken before -EAGAIN; SIZE_MAX = all */
+        const char *refusal; /* name of the error it will end with in place of opening; NULL */
 };
 
 struct scripted_peer {
@@ -101,6 +102,7 @@ struct scripted_host {
         size_t n_drivers;
         const struct gw_format *formats[SCRIPTED_REGISTERED_MAX];
         size_t n_formats;
+        struct scripted_gatt *gatt; /* scripted_gatt.h; NULL where the plugin gets no Bluetooth */
         unsigned n_warnings; /* log lines of level warning or error */
         bool verbose;        /* log lines go to stderr */
 };
@@ -130,6 +132,8 @@ void scripted_device_learn(struct gw_device *device, const struct gw_facts *fact
 void scripted_port_add(struct scripted_host *scripted, const char *path, const char *key);
 void scripted_port_remove(struct scripted_host *scripted, const char *path);
 
+/* A link of the scripted host itself, for other parts of it: `opened` comes at the next turn, unless peer.opening refuses. */
+struct scripted_link *scripted_link_new(struct scripted_host *scripted, const struct gw_link_handler *handler, void *ctx, const char *where);
 void scripted_link_receive(struct scripted_link *link, const void *data, size_t size);
 /* The other end goes away. `name` of the error, e.g. "link-lost". */
 void scripted_link_lose(struct scripted_link *link, const char *name);
