@@ -26,6 +26,7 @@
 #include "plugin/plugins.h"
 #include "store/store.h"
 #include "trust/digest.h"
+#include "trust/tls.h"
 #include "update/update.h"
 
 #define STATUS_INTERVAL_MS 5000
@@ -33,7 +34,7 @@
 #define HOUR_MS (60 * 60 * 1000)
 
 /*
- *   settings -> loop -> store -> http -> registry + plugins -> fleet -> artifacts -> update -> api
+ *   settings -> loop -> store -> tls -> http -> registry + plugins -> fleet -> artifacts -> update -> api
  *
  * Started from left to right, stopped from right to left. A stop goes in three phases, since runs and downloads end later:
  * api_stop, update_stop, artifacts_stop; when all are done the loop ends and everything is freed.
@@ -47,6 +48,7 @@ struct daemon {
 
         struct loop *loop;
         struct store *store;
+        struct tls *tls;
         struct http *http;
         struct driver_registry *registry;
         struct plugins *plugins;
@@ -389,7 +391,9 @@ static int start_fleet(struct daemon *daemon, struct gw_error *err) {
 
 static int start_artifacts(struct daemon *daemon, struct gw_error *err) {
         struct artifacts_options options = { .settings = daemon->settings, .clock_is_credible = clock_is_credible, .ctx = daemon };
-        int r = http_new(daemon->loop, &daemon->http);
+        int r = tls_new(daemon->loop, &daemon->tls);
+        if (r >= 0)
+                r = http_new(daemon->loop, tls_http(), daemon->tls, &daemon->http);
         return r < 0 ? r : artifacts_new(daemon->loop, daemon->http, daemon->store, &options, &daemon->artifacts, err);
 }
 
@@ -484,6 +488,7 @@ static void end(struct daemon *daemon) {
         update_free(daemon->update);
         artifacts_free(daemon->artifacts);
         http_free(daemon->http);
+        tls_free(daemon->tls);
         if (daemon->drivers_started)
                 driver_registry_stop(daemon->registry);
         if (daemon->plugins)

@@ -274,7 +274,7 @@ static int run_child(char **arguments) {
         str_hex_decode(server.sha256, sizeof server.sha256, arguments[3]);
         clock_fake_init(&cache.clock, 0, 1);
         cache.settings = cache_settings(&cache, "");
-        if (loop_new(&cache.loop) < 0 || http_new(cache.loop, &cache.http) < 0)
+        if (loop_new(&cache.loop) < 0 || tls_new(cache.loop, &cache.tls) < 0 || http_new(cache.loop, tls_http(), cache.tls, &cache.http) < 0)
                 return 1;
         cache_open(&cache);
         configure(&cache, "");

@@ -45,7 +45,9 @@ struct http_script_file *http_script_find(const char *url) {
         return NULL;
 }
 
-int http_new(struct loop *loop, struct http **ret_http) {
+int http_new(struct loop *loop, const struct http_tls *tls, void *tls_ctx, struct http **ret_http) {
+        (void) tls;
+        (void) tls_ctx;
         *ret_http = calloc(1, sizeof **ret_http);
         (*ret_http)->loop = loop;
         return 0;

@@ -124,6 +124,7 @@ int download_request(struct download *download, const struct http_handler *handl
         _cleanup_free_ char *if_range = NULL;
         struct http_request request = {
                 .url = download->url,
+                .use = "artifacts",
                 .headers = (const char *const *) &if_range,
                 .range_from = download->received,
                 .rate_bytes_s = settings->artifacts.rate_limit_bytes,

@@ -27,10 +27,12 @@
 #include "loop/test_support.h"
 #include "store/artifact_table.h"
 #include "store/store.h"
+#include "trust/tls.h"
 
 struct cache {
         char directory[64];
         struct loop *loop;
+        struct tls *tls;
         struct http *http;
         struct store *store;
         struct settings *settings;
@@ -112,7 +114,8 @@ static inline int cache_setup(void **state) {
         cache->options.clock_retry_ms = 20;
         cache->settings = cache_settings(cache, "[artifacts]\nreserve = 0\n");
         assert_int_equal(loop_new(&cache->loop), 0);
-        assert_int_equal(http_new(cache->loop, &cache->http), 0);
+        assert_int_equal(tls_new(cache->loop, &cache->tls), 0);
+        assert_int_equal(http_new(cache->loop, tls_http(), cache->tls, &cache->http), 0);
         cache_open(cache);
         *state = cache;
         return 0;
@@ -130,6 +133,7 @@ static inline int cache_teardown(void **state) {
 
         cache_close(cache);
         http_free(cache->http);
+        tls_free(cache->tls);
         loop_free(cache->loop);
         settings_free(cache->settings);
         assert_int_equal(nftw(cache->directory, cache_remove_entry, 16, FTW_DEPTH | FTW_PHYS), 0);

@@ -142,7 +142,7 @@ static void multi_free(struct http *http) {
                 return;
         curl_multi_cleanup(TAKE_PTR(http->multi));
         timer_cancel(TAKE_PTR(http->timeout));
-        /* The parsed certificate bundle is thousands of small blocks: gone, but kept by the C library. */
+        /* Many small blocks: gone, but kept by the C library. */
         malloc_trim(0);
 }
 
@@ -175,12 +175,14 @@ void http_transfer_gone(struct http *http) {
                 multi_free(http);
 }
 
-int http_new(struct loop *loop, struct http **ret_http) {
+int http_new(struct loop *loop, const struct http_tls *tls, void *tls_ctx, struct http **ret_http) {
         struct http *http = calloc(1, sizeof *http);
 
         if (!http)
                 return -ENOMEM;
         http->loop = loop;
+        http->tls = tls;
+        http->tls_ctx = tls_ctx;
         http->idle_ms = HTTP_IDLE_MS;
         *ret_http = http;
         return 0;

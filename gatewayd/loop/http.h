@@ -7,7 +7,7 @@
  * Accept*, If-* and User-Agent) never goes to another origin. The address that is really connected is judged at every hop. No proxy
  * of the environment is used.
  *
- * Costs nothing until the first request; what curl and the certificate bundle took is given back HTTP_IDLE_MS after the last.
+ * Costs nothing until the first request; what curl took is given back HTTP_IDLE_MS after the last.
  */
 
 #include <stdbool.h>
@@ -31,8 +31,28 @@
 struct http;
 struct http_transfer;
 
-/* No request costs anything before http_start(). -ENOMEM. */
-int http_new(struct loop *loop, struct http **ret_http);
+/*
+ * What this floor is lent of the one that knows certificates. One session belongs to one request; all calls come on the loop's
+ * thread.
+ */
+struct http_tls_request {
+        const char *use;     /* what the request is for, in lists of certificates; NULL = nothing special */
+        const char *ca_file; /* NULL = the system's */
+};
+
+struct http_tls {
+        /* `ready` comes once, later, unless the session is closed before: 0, or negative and err (ca-unreadable). */
+        int (*open)(void *ctx, const struct http_tls_request *request, void (*ready)(void *ready_ctx, int result, const struct gw_error *err),
+                    void *ready_ctx, void **ret_session);
+        void (*close)(void *session);
+        /* A connection to `peer` ("host:port") is set up with this SSL_CTX, which may outlive the session. Called by curl. */
+        int (*apply)(void *session, const char *peer, void *ssl_ctx);
+        /* Why the last connection failed; false where TLS has not noticed anything. */
+        bool (*failure)(void *session, bool certificate_was_refused, struct gw_error *ret_error);
+};
+
+/* `tls` must outlive it. No request costs anything before http_start(). -ENOMEM. */
+int http_new(struct loop *loop, const struct http_tls *tls, void *tls_ctx, struct http **ret_http);
 /* All transfers must be done. NULL is fine. */
 void http_free(struct http *http);
 
@@ -49,6 +69,7 @@ struct http_request {
         int64_t connect_timeout_ms;     /* name, connection and TLS; 0 = default */
         int64_t stall_timeout_ms;       /* no byte for so long; 0 = default */
         int64_t total_timeout_ms;       /* 0 = none */
+        const char *use;                /* what it is for, in lists of certificates: "artifacts", ... */
         const char *ca_file;            /* PEM; NULL = the system's */
         const char *client_certificate; /* PEM file */
         const char *client_key;         /* PEM file; NULL = in client_certificate */

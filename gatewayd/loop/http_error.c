@@ -5,44 +5,10 @@
 #include "base/cleanup.h"
 #include "loop/http_internal.h"
 
-/* Results of X509_verify_cert(), openssl-verification-options(1) and x509_vfy.h: part of OpenSSL's ABI. */
-enum verify_result {
-        VERIFY_OK = 0,
-        VERIFY_UNSPECIFIED = 1, /* also what curl begins with */
-        VERIFY_UNABLE_TO_GET_ISSUER = 2,
-        VERIFY_NOT_YET_VALID = 9,
-        VERIFY_EXPIRED = 10,
-        VERIFY_SELF_SIGNED = 18,
-        VERIFY_SELF_SIGNED_IN_CHAIN = 19,
-        VERIFY_UNABLE_TO_GET_ISSUER_LOCALLY = 20,
-        VERIFY_UNABLE_TO_VERIFY_LEAF = 21,
-        VERIFY_REVOKED = 23,
-        VERIFY_UNTRUSTED = 27,
-        VERIFY_HOSTNAME_MISMATCH = 62,
-        VERIFY_IP_MISMATCH = 64,
-};
-
 struct error_name {
         long code;
         const char *name;
         int error;
-};
-
-static const struct error_name verify_names[] = {
-        /* The chain was not complained about, so it is curl's own comparison of the name that failed. */
-        { VERIFY_OK, "peer-certificate-wrong-host", EACCES },
-        { VERIFY_UNSPECIFIED, "peer-certificate-wrong-host", EACCES },
-        { VERIFY_HOSTNAME_MISMATCH, "peer-certificate-wrong-host", EACCES },
-        { VERIFY_IP_MISMATCH, "peer-certificate-wrong-host", EACCES },
-        { VERIFY_EXPIRED, "peer-certificate-expired", EACCES },
-        { VERIFY_NOT_YET_VALID, "peer-certificate-not-yet-valid", EACCES },
-        { VERIFY_REVOKED, "peer-certificate-revoked", EACCES },
-        { VERIFY_UNABLE_TO_GET_ISSUER, "peer-certificate-untrusted", EACCES },
-        { VERIFY_SELF_SIGNED, "peer-certificate-untrusted", EACCES },
-        { VERIFY_SELF_SIGNED_IN_CHAIN, "peer-certificate-untrusted", EACCES },
-        { VERIFY_UNABLE_TO_GET_ISSUER_LOCALLY, "peer-certificate-untrusted", EACCES },
-        { VERIFY_UNABLE_TO_VERIFY_LEAF, "peer-certificate-untrusted", EACCES },
-        { VERIFY_UNTRUSTED, "peer-certificate-untrusted", EACCES },
 };
 
 static const struct error_name curl_names[] = {
@@ -57,21 +23,20 @@ static const struct error_name curl_names[] = {
         { CURLE_GOT_NOTHING, "download-interrupted", ECONNRESET },
         { CURLE_WEIRD_SERVER_REPLY, "protocol-error", EPROTO },
         { CURLE_HTTP_RETURNED_ERROR, "protocol-error", EPROTO },
+        { CURLE_PEER_FAILED_VERIFICATION, "peer-certificate-invalid", EACCES },
         { CURLE_SSL_CONNECT_ERROR, "tls-handshake-failed", EPROTO },
         { CURLE_SSL_CIPHER, "tls-handshake-failed", EPROTO },
         { CURLE_SSL_CERTPROBLEM, "credentials-unreadable", EACCES },
-        { CURLE_SSL_CACERT_BADFILE, "ca-unreadable", EACCES },
         { CURLE_OUT_OF_MEMORY, "out-of-memory", ENOMEM },
 };
 
 static const struct error_name fallback = { CURLE_OK, "download-interrupted", ECONNRESET };
-static const struct error_name certificate_invalid = { -1, "peer-certificate-invalid", EACCES };
 
-static const struct error_name *find(const struct error_name *names, size_t n_names, long code, const struct error_name *otherwise) {
-        for (size_t i = 0; i < n_names; i++)
-                if (names[i].code == code)
-                        return &names[i];
-        return otherwise;
+static const struct error_name *find(CURLcode code) {
+        for (size_t i = 0; i < ARRAY_SIZE(curl_names); i++)
+                if (curl_names[i].code == (long) code)
+                        return &curl_names[i];
+        return &fallback;
 }
 
 /* With TLS 1.3 the server looks at our certificate after the handshake: its refusal comes with the first read. RFC 8446, 6.2. */
@@ -93,10 +58,6 @@ static const struct error_name *name_error(CURL *easy, CURLcode code, bool has_b
                                        our_certificate = { 0, "client-certificate-refused", EACCES };
         long detail = 0;
 
-        if (code == CURLE_PEER_FAILED_VERIFICATION) {
-                curl_easy_getinfo(easy, CURLINFO_SSL_VERIFYRESULT, &detail);
-                return find(verify_names, ARRAY_SIZE(verify_names), detail, &certificate_invalid);
-        }
         if (is_refusal_of_our_certificate(code, text))
                 return &our_certificate;
         if (code == CURLE_COULDNT_CONNECT) {
@@ -106,12 +67,17 @@ static const struct error_name *name_error(CURL *easy, CURLcode code, bool has_b
         }
         if (code == CURLE_OPERATION_TIMEDOUT && !has_begun)
                 return &unreachable;
-        return find(curl_names, ARRAY_SIZE(curl_names), (long) code, &fallback);
+        return find(code);
 }
 
-int http_error_of_curl(CURL *easy, CURLcode code, bool has_begun, const char *text, struct gw_error *ret_error) {
+int http_error_of_curl(CURL *easy, CURLcode code, bool has_begun, const char *text, const struct gw_error *refusal,
+                       struct gw_error *ret_error) {
         const struct error_name *found = name_error(easy, code, has_begun, text);
 
+        if (code == CURLE_PEER_FAILED_VERIFICATION && gw_error_is_set(refusal)) {
+                *ret_error = *refusal;
+                return -EACCES;
+        }
         gw_error_set(ret_error, found->name, "%s", text[0] ? text : curl_easy_strerror(code));
         return -found->error;
 }

@@ -15,6 +15,8 @@
 
 struct http {
         struct loop *loop;
+        const struct http_tls *tls;
+        void *tls_ctx;
         CURLM *multi; /* NULL while nobody needs it */
         struct timer *timeout;
         struct timer *idle;
@@ -52,5 +54,9 @@ void http_transfer_gone(struct http *http);
 int http_global_init(void);
 void http_transfer_finished(struct http_transfer *transfer, CURLcode code);
 
-/* http_error.c: name, text and errno of what curl says. `has_begun`: the connection stood and the request went out. */
-int http_error_of_curl(CURL *easy, CURLcode code, bool has_begun, const char *text, struct gw_error *ret_error);
+/*
+ * http_error.c: name, text and errno of what curl says, and of what TLS noticed (`refusal`, empty where nothing). `has_begun`: the
+ * connection stood and the request went out.
+ */
+int http_error_of_curl(CURL *easy, CURLcode code, bool has_begun, const char *text, const struct gw_error *refusal,
+                       struct gw_error *ret_error);

@@ -19,6 +19,7 @@
 #include "loop/http_url.h"
 #include "loop/test_support.h"
 #include "loop/timer.h"
+#include "trust/tls_internal.h"
 
 #define FILE_SIZE 300000
 #define SERVERS_MAX 16
@@ -118,6 +119,7 @@ __attribute__((visibility("default"))) int getaddrinfo(const char *node, const c
 
 struct fixture {
         struct loop *loop;
+        struct tls *tls;
         struct http *http;
         struct http_transfer *transfer;
         char body[FILE_SIZE + 1];
@@ -142,13 +144,15 @@ static int setup(void **state) {
 
         *state = fixture;
         assert_int_equal(loop_new(&fixture->loop), 0);
-        return http_new(fixture->loop, &fixture->http);
+        assert_int_equal(tls_new(fixture->loop, &fixture->tls), 0);
+        return http_new(fixture->loop, tls_http(), fixture->tls, &fixture->http);
 }
 
 static int teardown(void **state) {
         struct fixture *fixture = *state;
 
         http_free(fixture->http);
+        tls_free(fixture->tls);
         loop_free(fixture->loop);
         free(fixture);
         return 0;
@@ -641,9 +645,9 @@ static void test_what_it_needed_is_given_back_after_a_while(void **state) {
         struct fixture *fixture = *state;
 
         assert_null(fixture->http->multi);
-        fixture->http->idle_ms = 1;
+        fixture->http->idle_ms = fixture->tls->idle_ms = 1;
         fetch(fixture, url_of("good", "/file"), PLAIN);
-        LOOP_UNTIL(fixture->loop, !fixture->http->multi);
+        LOOP_UNTIL(fixture->loop, !fixture->http->multi && list_is_empty(&fixture->tls->authorities));
         /* And nothing is left that could wake the loop. */
         alarm(TEST_WATCHDOG_S);
         loop_run(fixture->loop);

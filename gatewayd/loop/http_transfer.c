@@ -15,7 +15,7 @@
 /*
  * One request. Curl's callbacks only note what happened; everything that calls curl back happens in on_next(), which is deferred:
  *
- *     http_start() --> on_next: run a hop --> ... curl ... --> http_transfer_finished --> on_next: run the next hop
+ *     http_start() --> on_tls_ready --> on_next: run a hop --> ... curl ... --> http_transfer_finished --> on_next: run the next hop
  *                                                                                    \-> on_next: tell `done`, free
  *     http_resume(), http_cancel() --> on_next
  */
@@ -28,6 +28,8 @@ struct http_transfer {
         const struct http_handler *handler;
         void *ctx;
         struct loop_deferral next;
+        void *tls; /* session */
+        bool tls_ready;
         char *url; /* of this hop */
         struct curl_slist *headers;
         void *body;
@@ -66,6 +68,8 @@ struct http_transfer {
 static void transfer_free(struct http_transfer *transfer) {
         if (transfer->easy)
                 curl_easy_cleanup(transfer->easy);
+        if (transfer->tls)
+                transfer->http->tls->close(transfer->tls);
         timer_cancel(transfer->stall);
         timer_cancel(transfer->rate_pause);
         curl_slist_free_all(transfer->headers);
@@ -365,7 +369,7 @@ static void run_hop(struct http_transfer *transfer) {
 }
 
 void http_transfer_finished(struct http_transfer *transfer, CURLcode code) {
-        struct gw_error error = { 0 };
+        struct gw_error error = { 0 }, refusal = { 0 };
         int r;
 
         transfer->running = false;
@@ -384,7 +388,8 @@ void http_transfer_finished(struct http_transfer *transfer, CURLcode code) {
         else if (code == CURLE_OK || transfer->head_too_long)
                 fail(transfer, -EPROTO, "protocol-error", transfer->head_too_long ? "its headers are too long" : "the answer has no head");
         else {
-                r = http_error_of_curl(transfer->easy, code, transfer->begun, transfer->curl_text, &error);
+                (void) transfer->http->tls->failure(transfer->tls, code == CURLE_PEER_FAILED_VERIFICATION, &refusal);
+                r = http_error_of_curl(transfer->easy, code, transfer->begun, transfer->curl_text, &refusal, &error);
                 fail(transfer, r, error.name, error.text);
         }
 }
@@ -395,7 +400,7 @@ static void on_next(void *ctx) {
         if (transfer->finished || transfer->canceled) {
                 stop_running(transfer);
                 tell_done(transfer);
-        } else if (!transfer->running) {
+        } else if (!transfer->running && transfer->tls_ready) {
                 run_hop(transfer);
         } else if (transfer->resuming) {
                 transfer->resuming = false;
@@ -414,6 +419,34 @@ void http_cancel(struct http_transfer *transfer) {
                 return;
         transfer->canceled = true;
         loop_deferral_schedule(&transfer->next);
+}
+
+/* ---- TLS */
+
+static void on_tls_ready(void *ctx, int result, const struct gw_error *err) {
+        struct http_transfer *transfer = ctx;
+
+        transfer->tls_ready = true;
+        if (result < 0)
+                fail(transfer, result, gw_error_is_set(err) ? err->name : "out-of-memory", gw_error_is_set(err) ? err->text : "no memory");
+        else
+                loop_deferral_schedule(&transfer->next);
+}
+
+static CURLcode on_ssl_ctx(CURL *easy, void *ssl_ctx, void *ctx) {
+        struct http_transfer *transfer = ctx;
+        char peer[HTTP_PEER_SIZE];
+        (void) easy;
+
+        http_url_peer(transfer->url, peer);
+        return transfer->http->tls->apply(transfer->tls, peer, ssl_ctx) < 0 ? CURLE_OUT_OF_MEMORY : CURLE_OK;
+}
+
+static int open_tls(struct http_transfer *transfer, const struct http_request *request) {
+        const struct http_tls_request wanted = { .use = request->use, .ca_file = request->ca_file };
+        struct http *http = transfer->http;
+
+        return http->tls->open(http->tls_ctx, &wanted, on_tls_ready, transfer, &transfer->tls);
 }
 
 /* ---- the beginning */
@@ -460,6 +493,8 @@ static void set_callbacks(struct http_transfer *transfer) {
         curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer);
         curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_request);
         curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer);
+        curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_ssl_ctx);
+        curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, transfer);
 }
 
 static void set_transport(CURL *easy, const struct http_request *request) {
@@ -475,10 +510,10 @@ static void set_transport(CURL *easy, const struct http_request *request) {
         curl_easy_setopt(easy, CURLOPT_USERAGENT, "gatewayd/" GW_VERSION);
         curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long) connect_ms);
         curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2);
-        /* One file and no folder: only so curl parses the bundle once for all connections and not for each. */
-        curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
-        if (request->ca_file)
-                curl_easy_setopt(easy, CURLOPT_CAINFO, request->ca_file);
+        /* Curl reads no authorities, on_ssl_ctx() brings them. A folder costs it nothing, and by its name curl knows which connections
+         * trust the same. */
+        curl_easy_setopt(easy, CURLOPT_CAINFO, NULL);
+        curl_easy_setopt(easy, CURLOPT_CAPATH, request->ca_file ? request->ca_file : "system");
 }
 
 static void set_credentials(CURL *easy, const struct http_request *request) {
@@ -570,13 +605,14 @@ int http_start(struct http *http, const struct http_request *request, const stru
         transfer->ctx = ctx;
         loop_deferral_init(&transfer->next, http->loop, on_next, transfer);
         r = prepare(transfer, request);
+        if (r == 0)
+                r = open_tls(transfer, request);
         if (r < 0) {
                 transfer_free(transfer);
                 return r;
         }
         http->n_transfers++;
         timer_cancel(TAKE_PTR(http->idle));
-        loop_deferral_schedule(&transfer->next);
         *ret_transfer = transfer;
         return 0;
 }

@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "base/cleanup.h"
+#include "base/str.h"
 #include "loop/http.h"
 
 DEFINE_CLEANUP(CURLU *, curl_url_cleanup);
@@ -59,6 +60,16 @@ bool http_url_same_origin(const char *a, const char *b) {
 
         return a_parsed && b_parsed && same_part(a_parsed, b_parsed, CURLUPART_SCHEME) && same_part(a_parsed, b_parsed, CURLUPART_HOST) &&
                same_part(a_parsed, b_parsed, CURLUPART_PORT);
+}
+
+void http_url_peer(const char *url, char ret_peer[HTTP_PEER_SIZE]) {
+        _cleanup_(curl_url_cleanupp) CURLU *parsed = parse(url);
+        char *host = parsed ? part_of(parsed, CURLUPART_HOST, 0) : NULL;
+        char *port = parsed ? part_of(parsed, CURLUPART_PORT, CURLU_DEFAULT_PORT) : NULL;
+
+        (void) str_format(ret_peer, HTTP_PEER_SIZE, "%s:%s", host ? host : "", port ? port : "");
+        curl_free(host);
+        curl_free(port);
 }
 
 int http_url_resolve(const char *url, const char *location, char **ret_url) {

@@ -15,3 +15,7 @@ bool http_url_same_origin(const char *a, const char *b);
 
 /* `location` as seen from `url`, without a fragment. -EINVAL: malformed, or not valid in the sense above; -ENOMEM. free() it. */
 int http_url_resolve(const char *url, const char *location, char **ret_url);
+
+/* "host:port" of a valid URL, for people; a long host is cut. */
+#define HTTP_PEER_SIZE 272
+void http_url_peer(const char *url, char ret_peer[HTTP_PEER_SIZE]);
