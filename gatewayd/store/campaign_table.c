@@ -3,11 +3,16 @@
 
 #include "store/query.h"
 
-#define COLUMNS "campaign_id, id, revision, digest, document, source, principal, state, reason, accepted_ms, deadline_ms, finished_ms"
+#define COLUMNS                                                                                                                            \
+        "campaign_id, id, revision, digest, document, source, principal, kid, state, reason, accepted_ms, deadline_ms, finished_ms,"       \
+        " wave, wave_ended_ms, gates_passed, forgiven_failed, forgiven_finished"
 
-static const char insert_sql[] = "INSERT INTO campaign (id, revision, digest, document, source, principal, state, reason, accepted_ms,"
-                                 " deadline_ms, finished_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING campaign_id";
+static const char insert_sql[] = "INSERT INTO campaign (id, revision, digest, document, source, principal, kid, state, reason, accepted_ms,"
+                                 " deadline_ms, finished_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING campaign_id";
 static const char set_state_sql[] = "UPDATE campaign SET state = ?, reason = ?, finished_ms = ? WHERE campaign_id = ?";
+static const char set_rollout_sql[] = "UPDATE campaign SET wave = ?, wave_ended_ms = ?, gates_passed = ?, forgiven_failed = ?,"
+                                      " forgiven_finished = ? WHERE campaign_id = ?";
+static const char set_kid_sql[] = "UPDATE campaign SET kid = ? WHERE campaign_id = ?";
 static const char set_deadline_sql[] = "UPDATE campaign SET deadline_ms = ? WHERE campaign_id = ?";
 static const char delete_sql[] = "DELETE FROM campaign WHERE campaign_id = ?";
 static const char fetch_sql[] = "SELECT " COLUMNS " FROM campaign WHERE campaign_id = ?";
@@ -26,6 +31,7 @@ void campaign_row_clear(struct campaign_row *row) {
         free(row->document);
         free(row->source);
         free(row->principal);
+        free(row->kid);
         free(row->state);
         free(row->reason);
         *row = (struct campaign_row){ 0 };
@@ -39,11 +45,17 @@ static void read_row(struct query *query, struct campaign_row *row) {
         query_read_text(query, &row->document);
         query_read_text(query, &row->source);
         query_read_text(query, &row->principal);
+        query_read_text(query, &row->kid);
         query_read_text(query, &row->state);
         query_read_text(query, &row->reason);
         row->accepted_ms = query_read_int(query);
         row->deadline_ms = query_read_int(query);
         row->finished_ms = query_read_int(query);
+        row->wave = query_read_int(query);
+        row->wave_ended_ms = query_read_int(query);
+        row->gates_passed = query_read_int(query);
+        row->forgiven_failed = query_read_int(query);
+        row->forgiven_finished = query_read_int(query);
 }
 
 int campaign_table_insert(struct store *store, struct campaign_row *row) {
@@ -57,6 +69,7 @@ int campaign_table_insert(struct store *store, struct campaign_row *row) {
         query_bind_text(&query, row->document);
         query_bind_text(&query, row->source);
         query_bind_text(&query, row->principal);
+        query_bind_text(&query, row->kid);
         query_bind_text(&query, row->state);
         query_bind_text(&query, row->reason);
         query_bind_int(&query, row->accepted_ms);
@@ -76,6 +89,28 @@ int campaign_table_set_state(struct store *store, int64_t campaign_id, const cha
         query_bind_text(&query, state);
         query_bind_text(&query, reason);
         query_bind_int(&query, finished_ms);
+        query_bind_int(&query, campaign_id);
+        return query_run_one(&query);
+}
+
+int campaign_table_set_rollout(struct store *store, const struct campaign_row *row) {
+        _cleanup_query_ struct query query = { 0 };
+
+        query_begin_write(&query, store, set_rollout_sql);
+        query_bind_int(&query, row->wave);
+        query_bind_int(&query, row->wave_ended_ms);
+        query_bind_int(&query, row->gates_passed);
+        query_bind_int(&query, row->forgiven_failed);
+        query_bind_int(&query, row->forgiven_finished);
+        query_bind_int(&query, row->campaign_id);
+        return query_run_one(&query);
+}
+
+int campaign_table_set_kid(struct store *store, int64_t campaign_id, const char *kid) {
+        _cleanup_query_ struct query query = { 0 };
+
+        query_begin_write(&query, store, set_kid_sql);
+        query_bind_text(&query, kid);
         query_bind_int(&query, campaign_id);
         return query_run_one(&query);
 }

@@ -16,11 +16,19 @@ struct campaign_row {
         char *document;
         char *source;    /* door */
         char *principal; /* who: uid or key */
+        char *kid;       /* of the key that answers for it; NULL: ordered or taken over at this gateway */
         char *state;
         char *reason;
         int64_t accepted_ms;
         int64_t deadline_ms; /* 0 = none */
         int64_t finished_ms; /* 0 = not finished */
+
+        /* how far its waves are: campaign_table_set_rollout() */
+        int64_t wave;          /* index of the one that is open */
+        int64_t wave_ended_ms; /* when that one ended: its soak time begins; 0 = it has not */
+        int64_t gates_passed;  /* gates behind the first waves that somebody let it pass */
+        int64_t forgiven_failed; /* results before its last resume, which its thresholds do not count any more */
+        int64_t forgiven_finished;
 };
 
 void campaign_row_clear(struct campaign_row *row);
@@ -30,6 +38,10 @@ void campaign_row_clear(struct campaign_row *row);
 int campaign_table_insert(struct store *store, struct campaign_row *row);
 /* finished_ms 0 while it is not finished. -ENOENT. */
 int campaign_table_set_state(struct store *store, int64_t campaign_id, const char *state, const char *reason, int64_t finished_ms);
+/* wave, wave_ended_ms, gates_passed, forgiven_*. -ENOENT. */
+int campaign_table_set_rollout(struct store *store, const struct campaign_row *row);
+/* Somebody else answers for it from now on. kid NULL: nobody far away. -ENOENT. */
+int campaign_table_set_kid(struct store *store, int64_t campaign_id, const char *kid);
 int campaign_table_set_deadline(struct store *store, int64_t campaign_id, int64_t deadline_ms);
 /* With its jobs, their steps and targets. */
 int campaign_table_delete(struct store *store, int64_t campaign_id);

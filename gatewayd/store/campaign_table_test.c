@@ -12,6 +12,7 @@ static int64_t insert(struct store *store, const char *id, int64_t revision) {
                 .document = "{\"id\":\"x\"}",
                 .source = "local",
                 .principal = "uid:0",
+                .kid = "release",
                 .state = "in_progress",
                 .accepted_ms = 1000 + revision,
                 .deadline_ms = 2000,
@@ -28,9 +29,22 @@ static void test_every_column_comes_back(void **state) {
 
         assert_int_equal(campaign_table_set_state(fixture->store, campaign_id, "paused", "threshold", 0), 0);
         assert_int_equal(campaign_table_set_deadline(fixture->store, campaign_id, 2500), 0);
+        assert_int_equal(campaign_table_set_rollout(fixture->store, &(struct campaign_row){ .campaign_id = campaign_id,
+                                                                                            .wave = 1,
+                                                                                            .wave_ended_ms = 2,
+                                                                                            .gates_passed = 3,
+                                                                                            .forgiven_failed = 4,
+                                                                                            .forgiven_finished = 5 }),
+                         0);
         fixture_reopen(fixture);
         assert_int_equal(campaign_table_fetch(fixture->store, campaign_id, &row), 0);
         assert_int_equal(row.campaign_id, campaign_id);
+        assert_string_equal(row.kid, "release");
+        assert_int_equal(row.wave, 1);
+        assert_int_equal(row.wave_ended_ms, 2);
+        assert_int_equal(row.gates_passed, 3);
+        assert_int_equal(row.forgiven_failed, 4);
+        assert_int_equal(row.forgiven_finished, 5);
         assert_string_equal(row.id, "sensors");
         assert_int_equal(row.revision, 3);
         assert_memory_equal(row.digest, ((uint8_t[32]){ 1, 2, 3 }), 32);
@@ -42,6 +56,17 @@ static void test_every_column_comes_back(void **state) {
         assert_int_equal(row.accepted_ms, 1003);
         assert_int_equal(row.deadline_ms, 2500);
         assert_int_equal(row.finished_ms, 0);
+}
+
+static void test_somebody_else_answers_for_it(void **state) {
+        struct fixture *fixture = *state;
+        _cleanup_campaign_row_ struct campaign_row row = { 0 };
+        int64_t campaign_id = insert(fixture->store, "sensors", 3);
+
+        assert_int_equal(campaign_table_set_kid(fixture->store, campaign_id, NULL), 0);
+        assert_int_equal(campaign_table_fetch(fixture->store, campaign_id, &row), 0);
+        assert_null(row.kid);
+        assert_int_equal(campaign_table_set_kid(fixture->store, 99, "other"), -ENOENT);
 }
 
 static void test_id_and_revision_are_unique(void **state) {
@@ -167,6 +192,7 @@ static void test_prune_keeps_unfinished_and_newest(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 TEST(test_every_column_comes_back),
+                TEST(test_somebody_else_answers_for_it),
                 TEST(test_id_and_revision_are_unique),
                 TEST(test_find),
                 TEST(test_each),

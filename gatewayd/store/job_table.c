@@ -6,17 +6,19 @@
 #define COLUMNS                                                                                                                            \
         "job_id, campaign_id, device, artifact, state, reason, step, attempt, committed, stopped, blob, wanted, result, proof,"            \
         " error_name, error_text, notes, queued_ms, started_ms, finished_ms, not_before_ms, version_before, version_after,"                \
-        " hash_before, hash_after"
+        " hash_before, hash_after, wave, undecided, images_before, history"
 
 static const char insert_sql[] =
         "INSERT INTO job (artifact, state, reason, step, attempt, committed, stopped, blob, wanted, result, proof, error_name,"
         " error_text, notes, queued_ms, started_ms, finished_ms, not_before_ms, version_before, version_after, hash_before,"
-        " hash_after, campaign_id, device) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " hash_after, wave, undecided, images_before, history, campaign_id, device) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
+        " ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         " RETURNING job_id";
 static const char update_sql[] =
         "UPDATE job SET artifact = ?, state = ?, reason = ?, step = ?, attempt = ?, committed = ?, stopped = ?, blob = ?, wanted = ?,"
         " result = ?, proof = ?, error_name = ?, error_text = ?, notes = ?, queued_ms = ?, started_ms = ?, finished_ms = ?,"
-        " not_before_ms = ?, version_before = ?, version_after = ?, hash_before = ?, hash_after = ? WHERE job_id = ?";
+        " not_before_ms = ?, version_before = ?, version_after = ?, hash_before = ?, hash_after = ?, wave = ?, undecided = ?,"
+        " images_before = ?, history = ? WHERE job_id = ?";
 static const char enter_step_sql[] =
         "UPDATE job SET state = 'in_progress', reason = NULL, step = ?1, attempt = ?2, stopped = 0, blob = ?3, not_before_ms = 0,"
         " started_ms = iif(started_ms = 0, ?4, started_ms) WHERE job_id = ?5";
@@ -26,6 +28,7 @@ static const char trim_steps_sql[] = "DELETE FROM step WHERE job_id = ? AND n <=
 static const char set_blob_sql[] = "UPDATE job SET blob = ? WHERE job_id = ?";
 static const char set_committed_sql[] = "UPDATE job SET committed = 1 WHERE job_id = ?";
 static const char set_campaign_sql[] = "UPDATE job SET campaign_id = ? WHERE job_id = ?";
+static const char set_wave_sql[] = "UPDATE job SET wave = ? WHERE job_id = ?";
 static const char set_state_sql[] = "UPDATE job SET state = ?, reason = ?, not_before_ms = ? WHERE job_id = ?";
 static const char finish_sql[] =
         "UPDATE job SET state = ?, reason = ?, result = ?, proof = ?, error_name = ?, error_text = ?, notes = ?,"
@@ -35,6 +38,10 @@ static const char fetch_sql[] = "SELECT " COLUMNS " FROM job WHERE job_id = ?";
 static const char find_sql[] = "SELECT " COLUMNS " FROM job WHERE device = ? AND campaign_id = ? ORDER BY job_id DESC LIMIT 1";
 static const char each_unfinished_sql[] = "SELECT " COLUMNS " FROM job WHERE finished_ms = 0 ORDER BY job_id";
 static const char each_of_campaign_sql[] = "SELECT " COLUMNS " FROM job WHERE campaign_id = ? ORDER BY job_id";
+static const char each_of_revisions_sql[] =
+        "SELECT " COLUMNS " FROM job WHERE campaign_id IN (SELECT campaign_id FROM campaign WHERE id = ?) ORDER BY job_id";
+static const char find_updated_sql[] = "SELECT " COLUMNS " FROM job WHERE device = ? AND result = 'updated' AND campaign_id IN"
+                                       " (SELECT campaign_id FROM campaign WHERE id = ?) ORDER BY job_id LIMIT 1";
 static const char each_of_device_sql[] = "SELECT " COLUMNS " FROM job WHERE device = ? ORDER BY job_id DESC LIMIT ?";
 static const char count_sql[] = "SELECT state, result, count(*) FROM job WHERE campaign_id = ? GROUP BY state, result";
 static const char each_step_sql[] = "SELECT job_id, n, name, attempt, entered_ms FROM step WHERE job_id = ? ORDER BY n";
@@ -49,7 +56,8 @@ static const char clear_targets_sql[] = "DELETE FROM target WHERE job_id = ?";
 void job_row_clear(struct job_row *row) {
         char *const texts[] = { row->device,         row->state,         row->reason,      row->step,       row->wanted,
                                 row->result,         row->proof,         row->error_name,  row->error_text, row->notes,
-                                row->version_before, row->version_after, row->hash_before, row->hash_after };
+                                row->version_before, row->version_after, row->hash_before, row->hash_after,
+                                row->images_before,  row->history };
 
         for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
                 free(texts[i]);
@@ -83,6 +91,10 @@ static void read_row(struct query *query, struct job_row *row) {
         query_read_text(query, &row->version_after);
         query_read_text(query, &row->hash_before);
         query_read_text(query, &row->hash_after);
+        row->wave = query_read_int(query);
+        row->undecided = query_read_int(query);
+        query_read_text(query, &row->images_before);
+        query_read_text(query, &row->history);
 }
 
 /* The columns that insert and update share, in their order. */
@@ -109,6 +121,10 @@ static void bind_row(struct query *query, const struct job_row *row) {
         query_bind_text(query, row->version_after);
         query_bind_text(query, row->hash_before);
         query_bind_text(query, row->hash_after);
+        query_bind_int(query, row->wave);
+        query_bind_int(query, row->undecided);
+        query_bind_text(query, row->images_before);
+        query_bind_text(query, row->history);
 }
 
 int job_table_insert(struct store *store, struct job_row *row) {
@@ -220,6 +236,15 @@ int job_table_set_campaign(struct store *store, int64_t job_id, int64_t campaign
         return query_run_one(&query);
 }
 
+int job_table_set_wave(struct store *store, int64_t job_id, int64_t wave) {
+        _cleanup_query_ struct query query = { 0 };
+
+        query_begin_write(&query, store, set_wave_sql);
+        query_bind_int(&query, wave);
+        query_bind_int(&query, job_id);
+        return query_run_one(&query);
+}
+
 int job_table_set_state(struct store *store, int64_t job_id, const char *state, const char *reason, int64_t not_before_ms) {
         _cleanup_query_ struct query query = { 0 };
 
@@ -313,6 +338,23 @@ int job_table_each_of_campaign(struct store *store, int64_t campaign_id, int (*f
         query_begin(&query, store, each_of_campaign_sql);
         query_bind_int(&query, campaign_id);
         return walk(&query, found, ctx);
+}
+
+int job_table_each_of_revisions(struct store *store, const char *id, int (*found)(void *ctx, struct job_row *row), void *ctx) {
+        _cleanup_query_ struct query query = { 0 };
+
+        query_begin(&query, store, each_of_revisions_sql);
+        query_bind_text(&query, id);
+        return walk(&query, found, ctx);
+}
+
+int job_table_find_updated(struct store *store, const char *id, const char *device, struct job_row *ret_row) {
+        _cleanup_query_ struct query query = { 0 };
+
+        query_begin(&query, store, find_updated_sql);
+        query_bind_text(&query, device);
+        query_bind_text(&query, id);
+        return fetch_one(&query, ret_row);
 }
 
 int job_table_each_of_device(struct store *store, const char *device, uint32_t limit, int (*found)(void *ctx, struct job_row *row),

@@ -38,6 +38,10 @@ struct job_row {
         char *version_after;
         char *hash_before; /* hexadecimal */
         char *hash_after;
+        int64_t wave;   /* index of its campaign's wave; job_table_set_wave() */
+        bool undecided; /* whether its campaign means it depends on a fact that is not known yet */
+        char *images_before; /* JSON: all that ran before the first step, as `wanted` */
+        char *history;       /* JSON array: how it ended before each retry */
 };
 
 void job_row_clear(struct job_row *row);
@@ -58,6 +62,7 @@ int job_table_set_blob(struct store *store, int64_t job_id, const void *blob, si
 int job_table_set_committed(struct store *store, int64_t job_id);
 /* The job goes on in another campaign row: the next revision. -EINVAL: no such campaign. */
 int job_table_set_campaign(struct store *store, int64_t job_id, int64_t campaign_id);
+int job_table_set_wave(struct store *store, int64_t job_id, int64_t wave);
 int job_table_set_state(struct store *store, int64_t job_id, const char *state, const char *reason, int64_t not_before_ms);
 
 /* How a job ended. Texts are borrowed. NULL for version_after and hash_after leaves what is there. */
@@ -84,6 +89,10 @@ int job_table_find(struct store *store, int64_t campaign_id, const char *device,
 /* As campaign_table_each(): in order of job_id; `found` must not write to this table. */
 int job_table_each_unfinished(struct store *store, int (*found)(void *ctx, struct job_row *row), void *ctx);
 int job_table_each_of_campaign(struct store *store, int64_t campaign_id, int (*found)(void *ctx, struct job_row *row), void *ctx);
+/* Of every revision of the campaign `id`. */
+int job_table_each_of_revisions(struct store *store, const char *id, int (*found)(void *ctx, struct job_row *row), void *ctx);
+/* The oldest job of this device, in any revision of the campaign `id`, that ended with the result "updated". -ENOENT. */
+int job_table_find_updated(struct store *store, const char *id, const char *device, struct job_row *ret_row);
 /* Newest first, at most `limit`. */
 int job_table_each_of_device(struct store *store, const char *device, uint32_t limit, int (*found)(void *ctx, struct job_row *row),
                              void *ctx);

@@ -44,6 +44,10 @@ static const struct job_row full = {
         .version_after = "h",
         .hash_before = "i",
         .hash_after = "j",
+        .wave = 15,
+        .undecided = true,
+        .images_before = "[3]",
+        .history = "[4]",
 };
 
 static void assert_full(const struct job_row *row) {
@@ -72,6 +76,10 @@ static void assert_full(const struct job_row *row) {
         assert_string_equal(row->version_after, full.version_after);
         assert_string_equal(row->hash_before, full.hash_before);
         assert_string_equal(row->hash_after, full.hash_after);
+        assert_int_equal(row->wave, full.wave);
+        assert_true(row->undecided);
+        assert_string_equal(row->images_before, full.images_before);
+        assert_string_equal(row->history, full.history);
 }
 
 static void test_every_column_comes_back_from_insert(void **state) {
@@ -98,6 +106,56 @@ static void test_every_column_comes_back_from_update(void **state) {
         assert_full(&read);
         row.job_id = 77;
         assert_int_equal(job_table_update(fixture->store, &row), -ENOENT);
+}
+
+static void test_wave(void **state) {
+        struct fixture *fixture = *state;
+        _cleanup_job_row_ struct job_row row = { 0 };
+        int64_t job_id = insert(fixture->store, campaign(fixture->store, "a"), "udp:one");
+
+        assert_int_equal(job_table_set_wave(fixture->store, job_id, 3), 0);
+        assert_int_equal(job_table_fetch(fixture->store, job_id, &row), 0);
+        assert_int_equal(row.wave, 3);
+        assert_int_equal(job_table_set_wave(fixture->store, 99, 3), -ENOENT);
+}
+
+static int count_rows(void *ctx, struct job_row *row) {
+        (void) row;
+        ++*(int *) ctx;
+        return 0;
+}
+
+static void insert_updated(struct store *store, int64_t campaign_id, const char *device, const char *hash_before, const char *result) {
+        struct job_row row = {
+                .campaign_id = campaign_id, .device = (char *) device, .state = "succeeded", .result = (char *) result, .hash_before = (char *) hash_before
+        };
+
+        assert_int_equal(job_table_insert(store, &row), 0);
+}
+
+static void test_over_all_revisions(void **state) {
+        struct fixture *fixture = *state;
+        struct campaign_row second = { .id = "a", .revision = 2, .document = "{}", .state = "in_progress" };
+        int64_t first = campaign(fixture->store, "a"), other = campaign(fixture->store, "b");
+        struct job_row row = { 0 };
+        int n = 0;
+
+        assert_int_equal(campaign_table_insert(fixture->store, &second), 0);
+        insert_updated(fixture->store, first, "udp:one", "aa", "already");
+        insert_updated(fixture->store, first, "udp:two", "bb", "updated");
+        insert_updated(fixture->store, second.campaign_id, "udp:one", "cc", "updated");
+        insert_updated(fixture->store, second.campaign_id, "udp:two", "dd", "updated");
+        insert_updated(fixture->store, other, "udp:three", "ee", "updated");
+        assert_int_equal(job_table_each_of_revisions(fixture->store, "a", count_rows, &n), 0);
+        assert_int_equal(n, 4);
+        assert_int_equal(job_table_find_updated(fixture->store, "a", "udp:one", &row), 0);
+        assert_string_equal(row.hash_before, "cc");
+        job_row_clear(&row);
+        assert_int_equal(job_table_find_updated(fixture->store, "a", "udp:two", &row), 0);
+        assert_string_equal(row.hash_before, "bb");
+        job_row_clear(&row);
+        assert_int_equal(job_table_find_updated(fixture->store, "a", "udp:three", &row), -ENOENT);
+        assert_int_equal(job_table_find_updated(fixture->store, "nobody", "udp:one", &row), -ENOENT);
 }
 
 static void test_empty_columns_stay_empty(void **state) {
@@ -314,6 +372,8 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 TEST(test_every_column_comes_back_from_insert),
                 TEST(test_every_column_comes_back_from_update),
+                TEST(test_wave),
+                TEST(test_over_all_revisions),
                 TEST(test_empty_columns_stay_empty),
                 TEST(test_what_is_refused),
                 TEST(test_journal),

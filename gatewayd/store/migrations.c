@@ -51,5 +51,17 @@ static const char version_2[] = "ALTER TABLE device ADD COLUMN last_result_ms IN
                                 "CREATE INDEX job_of_device ON job (device);"
                                 "CREATE INDEX job_unfinished ON job (job_id) WHERE finished_ms = 0;";
 
-const char *const store_migrations[] = { version_1, version_2 };
+/* Waves, and what a job needs of them and of a way back; who answers for a campaign. */
+static const char version_3[] = "ALTER TABLE campaign ADD COLUMN kid TEXT;"
+                                "ALTER TABLE campaign ADD COLUMN wave INTEGER NOT NULL DEFAULT 0;"
+                                "ALTER TABLE campaign ADD COLUMN wave_ended_ms INTEGER NOT NULL DEFAULT 0;"
+                                "ALTER TABLE campaign ADD COLUMN gates_passed INTEGER NOT NULL DEFAULT 0;"
+                                "ALTER TABLE campaign ADD COLUMN forgiven_failed INTEGER NOT NULL DEFAULT 0;"
+                                "ALTER TABLE campaign ADD COLUMN forgiven_finished INTEGER NOT NULL DEFAULT 0;"
+                                "ALTER TABLE job ADD COLUMN wave INTEGER NOT NULL DEFAULT 0;"
+                                "ALTER TABLE job ADD COLUMN undecided INTEGER NOT NULL DEFAULT 0;"
+                                "ALTER TABLE job ADD COLUMN images_before TEXT;"
+                                "ALTER TABLE job ADD COLUMN history TEXT;";
+
+const char *const store_migrations[] = { version_1, version_2, version_3 };
 const size_t n_store_migrations = ARRAY_SIZE(store_migrations);
