@@ -33,6 +33,9 @@
 #define UPDATE_PROGRESS_MS 250       /* between two progress reports of one job */
 #define UPDATE_INSPECT_RETRY_MS 30000 /* a device whose model or images are not known is asked again this often */
 
+/* The words that a campaign's reason begins with while it is paused; more may follow behind ": ". */
+#define CAMPAIGN_NEEDS_APPROVAL "needs-approval"
+
 struct offer;
 struct package;
 struct visit;

@@ -119,10 +119,12 @@ static int accept_offer(struct offer *offer) {
         offer->campaign = NULL;
         campaign->offer = NULL;
         campaign->visiting = false;
-        r = campaign_set_state(campaign, CAMPAIGN_STATE_IN_PROGRESS, NULL);
+        r = offer->held ? campaign_set_state(campaign, CAMPAIGN_STATE_PAUSED, CAMPAIGN_NEEDS_APPROVAL)
+                        : campaign_set_state(campaign, CAMPAIGN_STATE_IN_PROGRESS, NULL);
         if (r >= 0)
-                r = record_command(update, &actor, "campaign.start", campaign, "accepted");
-        adopt_files(campaign);
+                r = record_command(update, &actor, "campaign.start", campaign, offer->held ? "held" : "accepted");
+        if (!offer->held)
+                adopt_files(campaign);
         if (old)
                 supersede(old, campaign);
         if (r >= 0)
@@ -226,19 +228,20 @@ static char *write_whole(const struct campaign_document *document) {
         return campaign_document_write(document, &json) >= 0 && json_write(json, &text, NULL) >= 0 ? text : NULL;
 }
 
-static int fill_row(struct offer *offer, struct campaign_document *document, const char *text, struct campaign_row *row, struct gw_error *err) {
+static int fill_row(struct offer *offer, const struct offer_origin *origin, struct campaign_document *document, struct campaign_row *row,
+                    struct gw_error *err) {
         struct update *update = offer->update;
         row->id = strdup(document->id);
         row->document = write_whole(document);
         row->source = strdup(offer->door);
         row->principal = strdup(offer->principal);
         row->state = strdup(campaign_state_name(CAMPAIGN_STATE_SCHEDULED));
-        if (!row->id || !row->document || !row->source || !row->principal || !row->state) {
+        row->kid = origin->kid ? strdup(origin->kid) : NULL;
+        if (!row->id || !row->document || !row->source || !row->principal || !row->state || (origin->kid && !row->kid)) {
                 gw_error_set(err, "out-of-memory", "no memory for the campaign");
                 return -ENOMEM;
         }
         row->revision = document->revision;
-        digest_sha256(text, strlen(text), row->digest);
         row->accepted_ms = update_wall_ms(update);
         return campaign_deadline(document, row->accepted_ms, update->options.settings->policy.deadline_ms, &row->deadline_ms, err);
 }
@@ -251,27 +254,41 @@ static int check_outbox(struct offer *offer, struct gw_error *err) {
         return -ENOSPC;
 }
 
-static int make_campaign(struct offer *offer, const struct json *json, struct json_errors *mistakes, struct gw_error *err) {
+/* Of the bytes that were signed; a local document has no bytes of its own. */
+static int digest_of(const struct offer_origin *origin, const struct json *json, uint8_t ret_digest[DIGEST_SIZE]) {
+        _cleanup_free_ char *text = NULL;
+        int r;
+        if (origin->digest) {
+                memcpy(ret_digest, origin->digest, DIGEST_SIZE);
+                return 0;
+        }
+        r = json_write(json, &text, NULL);
+        if (r >= 0)
+                digest_sha256(text, strlen(text), ret_digest);
+        return r;
+}
+
+static int make_campaign(struct offer *offer, const struct offer_origin *origin, const struct json *json, struct json_errors *mistakes,
+                         struct gw_error *err) {
         const struct settings *settings = offer->update->options.settings;
         struct campaign_policy defaults = campaign_policy_default;
-        struct campaign_parse_options options = { .origin = CAMPAIGN_ORIGIN_LOCAL, .defaults = &defaults };
+        struct campaign_parse_options options = { .origin = origin->origin, .defaults = &defaults };
         struct campaign_document *document = NULL;
         _cleanup_campaign_row_ struct campaign_row row = { 0 };
-        _cleanup_free_ char *text = NULL;
         int r;
         (void) mode_parse(settings->policy.mode, &defaults.mode);
         defaults.concurrency = (uint32_t) settings->policy.concurrency;
         defaults.attempts = (uint32_t) settings->policy.attempts;
         defaults.trial_ms = settings->policy.trial_ms;
         defaults.trial_checks = (uint32_t) settings->policy.trial_checks;
-        r = campaign_document_read(json, "params.document", &options, &document, mistakes);
+        r = campaign_document_read(json, origin->path, &options, &document, mistakes);
         if (r < 0) {
                 gw_error_set(err, "document-invalid", "the campaign document has %zu mistakes", json_errors_count(mistakes));
                 return r;
         }
-        r = json_write(json, &text, NULL);
+        r = digest_of(origin, json, row.digest);
         if (r >= 0)
-                r = fill_row(offer, document, text, &row, err);
+                r = fill_row(offer, origin, document, &row, err);
         if (r >= 0)
                 r = campaign_new(offer->update, &row, document, &offer->campaign);
         if (r < 0) {
@@ -283,8 +300,9 @@ static int make_campaign(struct offer *offer, const struct json *json, struct js
         return 0;
 }
 
-static int begin(struct offer *offer, const struct json *json, struct json_errors *mistakes, struct gw_error *err) {
-        int r = make_campaign(offer, json, mistakes, err);
+static int begin(struct offer *offer, const struct offer_origin *origin, const struct json *json, struct json_errors *mistakes,
+                 struct gw_error *err) {
+        int r = make_campaign(offer, origin, json, mistakes, err);
         if (r >= 0 && !offer->planning)
                 r = compare_known(offer, err);
         if (r != 0)
@@ -293,7 +311,8 @@ static int begin(struct offer *offer, const struct json *json, struct json_error
         return r < 0 ? r : read_files(offer, err);
 }
 
-static int take_offer(struct update *update, const struct update_actor *actor, const struct json *document, update_reply reply, void *ctx) {
+int offer_take(struct update *update, const struct update_actor *actor, const struct offer_origin *origin, const struct json *document,
+               update_reply reply, void *ctx) {
         _cleanup_free_ struct json_errors *mistakes = calloc(1, sizeof *mistakes);
         struct offer *offer = calloc(1, sizeof *offer);
         struct gw_error err = { 0 };
@@ -302,13 +321,13 @@ static int take_offer(struct update *update, const struct update_actor *actor, c
                 free(offer);
                 return -ENOMEM;
         }
-        *offer = (struct offer){ .update = update, .reply = reply, .ctx = ctx, .planning = !actor };
+        *offer = (struct offer){ .update = update, .reply = reply, .ctx = ctx, .planning = !actor, .held = origin->held };
         list_init(&offer->link);
         list_append(&update->offers, &offer->link);
         offer->door = strdup(actor ? actor->door : "");
         offer->principal = strdup(actor ? actor->principal : "");
         json_errors_init(mistakes);
-        r = offer->door && offer->principal ? begin(offer, document, mistakes, &err) : -ENOMEM;
+        r = offer->door && offer->principal ? begin(offer, origin, document, mistakes, &err) : -ENOMEM;
         if (r == 0)
                 return 0;
         offer_free(offer);
@@ -319,12 +338,15 @@ static int take_offer(struct update *update, const struct update_actor *actor, c
         return reply_error(update, &err, json_errors_any(mistakes) ? mistakes : NULL, reply, ctx);
 }
 
+/* Who may speak to the control socket is the authority. */
+static const struct offer_origin local_origin = { .origin = CAMPAIGN_ORIGIN_LOCAL, .path = "params.document" };
+
 int update_campaign_start(struct update *update, const struct update_actor *actor, const struct json *document, update_reply reply, void *ctx) {
-        return take_offer(update, actor, document, reply, ctx);
+        return offer_take(update, actor, &local_origin, document, reply, ctx);
 }
 
 int update_campaign_plan(struct update *update, const struct json *document, update_reply reply, void *ctx) {
-        return take_offer(update, NULL, document, reply, ctx);
+        return offer_take(update, NULL, &local_origin, document, reply, ctx);
 }
 
 void offers_free(struct update *update) {
