@@ -250,6 +250,35 @@ int campaign_set_state(struct campaign *campaign, enum campaign_state state, con
         return record_event(update, "campaign-state", campaign, NULL, body);
 }
 
+static const char *const pause_words[] = {
+        [CAMPAIGN_PAUSE_NONE] = NULL,
+        [CAMPAIGN_PAUSE_PERSON] = "person",
+        [CAMPAIGN_PAUSE_THRESHOLD] = "threshold",
+        [CAMPAIGN_PAUSE_GATE] = "gate",
+        [CAMPAIGN_PAUSE_KEY_REVOKED] = "key-revoked",
+        [CAMPAIGN_PAUSE_NEEDS_APPROVAL] = "needs-approval",
+};
+
+int campaign_pause(struct campaign *campaign, enum campaign_pause pause, const char *detail) {
+        char reason[160];
+        int r;
+        (void) str_format(reason, sizeof reason, "%s%s%s", pause_words[pause], detail ? ": " : "", detail ? detail : "");
+        r = campaign_set_state(campaign, CAMPAIGN_STATE_PAUSED, reason);
+        campaign_stop_jobs(campaign, JOB_STATE_QUEUED, NULL);
+        return r;
+}
+
+enum campaign_pause campaign_pause_of(const struct campaign *campaign) {
+        if (campaign->state != CAMPAIGN_STATE_PAUSED || !campaign->row.reason)
+                return CAMPAIGN_PAUSE_NONE;
+        for (size_t i = CAMPAIGN_PAUSE_PERSON; i < ARRAY_SIZE(pause_words); i++) {
+                size_t size = strlen(pause_words[i]);
+                if (strncmp(campaign->row.reason, pause_words[i], size) == 0 && (!campaign->row.reason[size] || campaign->row.reason[size] == ':'))
+                        return (enum campaign_pause) i;
+        }
+        return CAMPAIGN_PAUSE_PERSON;
+}
+
 void campaign_check_complete(struct campaign *campaign) {
         if (campaign_state_is_final(campaign->state) && campaign->n_unfinished == 0 && campaign->n_running == 0) {
                 schedule(campaign->update); /* it is let go there */

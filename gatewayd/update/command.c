@@ -47,37 +47,99 @@ static void devices_are_free(struct campaign *campaign) {
                         schedule_device_done(job->device);
 }
 
+/* A gate or a threshold that is met before or later waits for its own word; a person's pause is stronger than both. */
+static bool may_pause(const struct campaign *campaign) {
+        enum campaign_pause pause = campaign_pause_of(campaign);
+        return campaign->state != CAMPAIGN_STATE_PAUSED || pause == CAMPAIGN_PAUSE_GATE || pause == CAMPAIGN_PAUSE_THRESHOLD;
+}
+
 int update_campaign_pause(struct update *update, const struct update_actor *actor, const char *id, const char *why, update_reply reply, void *ctx) {
-        char reason[160];
         struct campaign *campaign;
         struct gw_error err = { 0 };
         if (find(update, id, &campaign, &err) < 0)
                 return reply_error(update, &err, NULL, reply, ctx);
-        if (campaign->state == CAMPAIGN_STATE_PAUSED)
-                return answer(update, campaign, json_new_object(), reply, ctx);
         if (campaign_state_is_final(campaign->state))
                 return refuse_state(update, campaign, "paused", reply, ctx);
-        (void) str_format(reason, sizeof reason, "person%s%s", why ? ": " : "", why ? why : "");
-        (void) campaign_set_state(campaign, CAMPAIGN_STATE_PAUSED, reason);
-        (void) record_command(update, actor, "campaign.pause", campaign, reason);
-        campaign_stop_jobs(campaign, JOB_STATE_QUEUED, NULL);
+        if (!may_pause(campaign))
+                return answer(update, campaign, json_new_object(), reply, ctx);
+        (void) campaign_pause(campaign, CAMPAIGN_PAUSE_PERSON, why);
+        (void) record_command(update, actor, "campaign.pause", campaign, campaign->row.reason);
         devices_are_free(campaign);
         return answer(update, campaign, json_new_object(), reply, ctx);
+}
+
+static int refuse_resume(struct update *update, const struct campaign *campaign, update_reply reply, void *ctx) {
+        struct gw_error err;
+        gw_error_set(&err, "campaign-state", "campaign %s waits for campaign.continue (%s)", campaign->row.id, campaign->row.reason);
+        return reply_error(update, &err, NULL, reply, ctx);
+}
+
+/* Its key is gone; who lets it go on all the same answers for it. */
+static int take_over(struct campaign *campaign, const struct update_actor *actor) {
+        char *kid = actor->kid ? strdup(actor->kid) : NULL;
+        if (actor->kid && !kid)
+                return -ENOMEM;
+        free(campaign->row.kid);
+        campaign->row.kid = kid;
+        return campaign_table_set_kid(campaign->update->options.store, campaign->row.campaign_id, kid);
 }
 
 int update_campaign_resume(struct update *update, const struct update_actor *actor, const char *id, update_reply reply, void *ctx) {
         struct campaign *campaign;
         struct gw_error err = { 0 };
+        enum campaign_pause pause;
         if (find(update, id, &campaign, &err) < 0)
                 return reply_error(update, &err, NULL, reply, ctx);
         if (campaign->state == CAMPAIGN_STATE_IN_PROGRESS)
                 return answer(update, campaign, json_new_object(), reply, ctx);
         if (campaign->state != CAMPAIGN_STATE_PAUSED)
                 return refuse_state(update, campaign, "resumed", reply, ctx);
+        pause = campaign_pause_of(campaign);
+        if (pause == CAMPAIGN_PAUSE_GATE || pause == CAMPAIGN_PAUSE_NEEDS_APPROVAL)
+                return refuse_resume(update, campaign, reply, ctx);
+        if (pause == CAMPAIGN_PAUSE_KEY_REVOKED && take_over(campaign, actor) < 0)
+                return -ENOMEM;
         (void) campaign_set_state(campaign, CAMPAIGN_STATE_IN_PROGRESS, NULL);
         (void) record_command(update, actor, "campaign.resume", campaign, "resumed");
+        campaign_begin_files(campaign);
         schedule(update);
         return answer(update, campaign, json_new_object(), reply, ctx);
+}
+
+int update_campaign_continue(struct update *update, const struct update_actor *actor, const char *id, update_reply reply, void *ctx) {
+        struct campaign *campaign;
+        struct gw_error err = { 0 };
+        enum campaign_pause pause;
+        if (find(update, id, &campaign, &err) < 0)
+                return reply_error(update, &err, NULL, reply, ctx);
+        if (campaign->state == CAMPAIGN_STATE_IN_PROGRESS)
+                return answer(update, campaign, json_new_object(), reply, ctx);
+        pause = campaign_pause_of(campaign);
+        if (pause != CAMPAIGN_PAUSE_GATE && pause != CAMPAIGN_PAUSE_NEEDS_APPROVAL)
+                return refuse_state(update, campaign, "continued", reply, ctx);
+        if (pause == CAMPAIGN_PAUSE_GATE) {
+                campaign->row.gates_passed = campaign->row.wave + 1;
+                (void) campaign_table_set_rollout(update->options.store, &campaign->row);
+        }
+        (void) campaign_set_state(campaign, CAMPAIGN_STATE_IN_PROGRESS, NULL);
+        (void) record_command(update, actor, "campaign.continue", campaign, "continued");
+        campaign_begin_files(campaign);
+        schedule(update);
+        return answer(update, campaign, json_new_object(), reply, ctx);
+}
+
+void update_keys_changed(struct update *update, bool (*is_known)(void *ctx, const char *kid), void *ctx) {
+        struct campaign *campaign;
+        LIST_FOREACH(campaign, &update->campaigns, link) {
+                struct update_actor actor = { .door = "gateway", .principal = campaign->row.kid };
+                if (!campaign->row.kid || campaign_state_is_final(campaign->state) || is_known(ctx, campaign->row.kid))
+                        continue;
+                if (campaign_pause_of(campaign) == CAMPAIGN_PAUSE_KEY_REVOKED)
+                        continue;
+                (void) campaign_pause(campaign, CAMPAIGN_PAUSE_KEY_REVOKED, campaign->row.kid);
+                (void) record_command(update, &actor, "campaign.pause", campaign, campaign->row.reason);
+                devices_are_free(campaign);
+        }
 }
 
 static int list_stopped(const struct campaign *campaign, struct json *result) {

@@ -33,8 +33,15 @@
 #define UPDATE_PROGRESS_MS 250       /* between two progress reports of one job */
 #define UPDATE_INSPECT_RETRY_MS 30000 /* a device whose model or images are not known is asked again this often */
 
-/* The words that a campaign's reason begins with while it is paused; more may follow behind ": ". */
-#define CAMPAIGN_NEEDS_APPROVAL "needs-approval"
+/* By what a campaign is paused: the word that its reason begins with; more may follow behind ": ". */
+enum campaign_pause {
+        CAMPAIGN_PAUSE_NONE,
+        CAMPAIGN_PAUSE_PERSON,
+        CAMPAIGN_PAUSE_THRESHOLD,
+        CAMPAIGN_PAUSE_GATE,
+        CAMPAIGN_PAUSE_KEY_REVOKED,
+        CAMPAIGN_PAUSE_NEEDS_APPROVAL,
+};
 
 struct offer;
 struct package;
@@ -219,6 +226,9 @@ void campaign_begin_files(struct campaign *campaign);
 int campaign_take_devices(struct campaign *campaign);
 int campaign_take_device(struct campaign *campaign, struct gw_device *device);
 int campaign_set_state(struct campaign *campaign, enum campaign_state state, const char *reason);
+/* `detail` (NULL none) says more. */
+int campaign_pause(struct campaign *campaign, enum campaign_pause pause, const char *detail);
+enum campaign_pause campaign_pause_of(const struct campaign *campaign);
 /* A job became final: is the campaign complete? */
 void campaign_check_complete(struct campaign *campaign);
 void campaign_arm_deadline(struct campaign *campaign);

@@ -60,11 +60,13 @@ static void supersede(struct campaign *campaign, struct campaign *next) {
         schedule(campaign->update);
 }
 
+/* What nobody approved fetches nothing. */
 static void adopt_files(struct campaign *campaign) {
         for (size_t i = 0; i < campaign->n_files; i++)
                 if (campaign->files[i].user.package)
                         campaign_keep_file(&campaign->files[i]);
-        campaign_begin_files(campaign);
+        if (campaign_pause_of(campaign) != CAMPAIGN_PAUSE_NEEDS_APPROVAL)
+                campaign_begin_files(campaign);
 }
 
 static int answer_accepted(struct offer *offer, const struct campaign *campaign, bool known) {
@@ -119,12 +121,11 @@ static int accept_offer(struct offer *offer) {
         offer->campaign = NULL;
         campaign->offer = NULL;
         campaign->visiting = false;
-        r = offer->held ? campaign_set_state(campaign, CAMPAIGN_STATE_PAUSED, CAMPAIGN_NEEDS_APPROVAL)
+        r = offer->held ? campaign_pause(campaign, CAMPAIGN_PAUSE_NEEDS_APPROVAL, NULL)
                         : campaign_set_state(campaign, CAMPAIGN_STATE_IN_PROGRESS, NULL);
         if (r >= 0)
                 r = record_command(update, &actor, "campaign.start", campaign, offer->held ? "held" : "accepted");
-        if (!offer->held)
-                adopt_files(campaign);
+        adopt_files(campaign);
         if (old)
                 supersede(old, campaign);
         if (r >= 0)

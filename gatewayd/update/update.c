@@ -335,7 +335,8 @@ static void begin_campaign(struct campaign *campaign) {
         enum job_state state = left_behind(campaign->state);
         struct job *job, *spare;
         campaign_arm_deadline(campaign);
-        campaign_begin_files(campaign);
+        if (campaign_pause_of(campaign) != CAMPAIGN_PAUSE_NEEDS_APPROVAL)
+                campaign_begin_files(campaign);
         LIST_FOREACH_SAFE(job, spare, &campaign->jobs, link) {
                 if (job_is_final(job))
                         continue;

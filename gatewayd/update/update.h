@@ -59,6 +59,7 @@ void update_set_settings(struct update *update, const struct settings *settings)
 struct update_actor {
         const char *door;
         const char *principal;
+        const char *kid; /* of the key that signed it; NULL: it came from this machine */
 };
 
 typedef void (*update_reply)(void *ctx, struct json *result, const struct gw_error *err, const struct json_errors *mistakes);
@@ -76,9 +77,13 @@ int update_campaign_plan(struct update *update, const struct json *document, upd
 int update_campaign_start_signed(struct update *update, const struct update_actor *actor, const char *jws, size_t size, update_reply reply,
                                  void *ctx);
 int update_campaign_plan_signed(struct update *update, const char *jws, size_t size, update_reply reply, void *ctx);
-/* `why` in the person's words, NULL none. */
+/* Also over a pause by threshold or gate: then only a resume undoes it. `why` in the person's words, NULL none. */
 int update_campaign_pause(struct update *update, const struct update_actor *actor, const char *id, const char *why, update_reply reply, void *ctx);
+/* After a pause by a person, a threshold or a removed key; what failed before is not counted by the thresholds any more. After a removed
+ * key the actor answers for the campaign from now on. */
 int update_campaign_resume(struct update *update, const struct update_actor *actor, const char *id, update_reply reply, void *ctx);
+/* Lets it pass its gate, or begin where it was held (needs-approval). */
+int update_campaign_continue(struct update *update, const struct update_actor *actor, const char *id, update_reply reply, void *ctx);
 /* The result says which jobs could not be stopped any more, and why. */
 int update_campaign_cancel(struct update *update, const struct update_actor *actor, const char *id, update_reply reply, void *ctx);
 
@@ -114,6 +119,9 @@ int update_artifact_inspect(struct update *update, const uint8_t sha256[DIGEST_S
 
 /* Notes an act of a person that is no campaign into the audit chain: device.adopt and its like. */
 int update_audit(struct update *update, const struct update_actor *actor, const char *command, const char *device, const char *result);
+
+/* Other keys are loaded: unfinished campaigns whose key is not known any more are paused (key-revoked). Also after update_new(). */
+void update_keys_changed(struct update *update, bool (*is_known)(void *ctx, const char *kid), void *ctx);
 
 struct update_listener {
         /* Durable, in order of seq. */
