@@ -211,6 +211,7 @@ static const char *const some_params[COMMAND_METHOD_COUNT_] = {
         [COMMAND_CAMPAIGN_START] = "{\"document\":{}}",
         [COMMAND_CAMPAIGN_PAUSE] = "{\"id\":\"c\"}",
         [COMMAND_CAMPAIGN_RESUME] = "{\"id\":\"c\"}",
+        [COMMAND_CAMPAIGN_CONTINUE] = "{\"id\":\"c\"}",
         [COMMAND_CAMPAIGN_CANCEL] = "{\"id\":\"c\"}",
         [COMMAND_CAMPAIGN_RETRY] = "{\"id\":\"c\"}",
         [COMMAND_DEVICE_ADOPT] = "{\"id\":\"toy:x\"}",

@@ -283,7 +283,10 @@ static void test_campaign_commands(void **state) {
         LOOP_UNTIL(fixture.loop, fixture.held);
         result = client_result(client, "campaign.pause", "{\"id\":\"c\",\"reason\":\"lunch\"}");
         assert_string_equal(text_of(json_child(result, "campaign"), "state"), "paused");
+        assert_string_equal(client_error(client, "campaign.continue", "{\"id\":\"c\"}"), "campaign-state"); /* a person's pause is resumed */
         result = client_result(client, "campaign.resume", "{\"id\":\"c\"}");
+        assert_string_equal(text_of(json_child(result, "campaign"), "state"), "in_progress");
+        result = client_result(client, "campaign.continue", "{\"id\":\"c\"}");
         assert_string_equal(text_of(json_child(result, "campaign"), "state"), "in_progress");
         LOOP_UNTIL(fixture.loop, fixture.held);
         result = client_result(client, "campaign.cancel", "{\"id\":\"c\"}");

@@ -5,6 +5,7 @@ const method_fn methods[COMMAND_METHOD_COUNT_] = {
         [COMMAND_CAMPAIGN_START] = method_campaign_start,
         [COMMAND_CAMPAIGN_PAUSE] = method_campaign_pause,
         [COMMAND_CAMPAIGN_RESUME] = method_campaign_resume,
+        [COMMAND_CAMPAIGN_CONTINUE] = method_campaign_continue,
         [COMMAND_CAMPAIGN_CANCEL] = method_campaign_cancel,
         [COMMAND_CAMPAIGN_RETRY] = method_campaign_retry,
         [COMMAND_CAMPAIGN_LIST] = method_campaign_list,

@@ -15,6 +15,7 @@ extern const method_fn methods[COMMAND_METHOD_COUNT_]; /* indexed by id */
 void method_campaign_start(struct call *call);
 void method_campaign_pause(struct call *call);
 void method_campaign_resume(struct call *call);
+void method_campaign_continue(struct call *call);
 void method_campaign_cancel(struct call *call);
 void method_campaign_retry(struct call *call);
 void method_campaign_list(struct call *call);

@@ -22,6 +22,10 @@ void method_campaign_resume(struct call *call) {
         call_started(call, update_campaign_resume(call->api->options.update, &call->actor, call_text(call, "id"), call_reply, call));
 }
 
+void method_campaign_continue(struct call *call) {
+        call_started(call, update_campaign_continue(call->api->options.update, &call->actor, call_text(call, "id"), call_reply, call));
+}
+
 void method_campaign_cancel(struct call *call) {
         call_started(call, update_campaign_cancel(call->api->options.update, &call->actor, call_text(call, "id"), call_reply, call));
 }

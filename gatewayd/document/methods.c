@@ -143,6 +143,7 @@ const struct command_method command_methods[COMMAND_METHOD_COUNT_] = {
         METHOD(COMMAND_CAMPAIGN_START, "campaign.start", ORDER, start_params),
         METHOD(COMMAND_CAMPAIGN_PAUSE, "campaign.pause", STOP, pause_params),
         METHOD(COMMAND_CAMPAIGN_RESUME, "campaign.resume", WIDEN, campaign_id_params),
+        METHOD(COMMAND_CAMPAIGN_CONTINUE, "campaign.continue", WIDEN, campaign_id_params),
         METHOD(COMMAND_CAMPAIGN_CANCEL, "campaign.cancel", STOP, campaign_id_params),
         METHOD(COMMAND_CAMPAIGN_RETRY, "campaign.retry", WIDEN, retry_params),
         METHOD(COMMAND_CAMPAIGN_LIST, "campaign.list", READ, campaign_list_params),
