@@ -40,6 +40,8 @@ struct key;
 int key_read_public(const char *pem, size_t size, struct key **ret_key, struct gw_error *err);
 /* "BEGIN PRIVATE KEY" or "BEGIN EC PRIVATE KEY", not encrypted. */
 int key_read_private(const char *pem, size_t size, struct key **ret_key, struct gw_error *err);
+/* Does this text hold a private key, of whatever kind? */
+bool key_text_is_private(const char *pem, size_t size);
 int key_generate(enum key_kind kind, struct key **ret_key);
 void key_free(struct key *key);
 DEFINE_CLEANUP(struct key *, key_free);

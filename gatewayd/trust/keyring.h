@@ -15,7 +15,8 @@
  *     ...
  *
  * What is absent does not restrict. A file with any mistake is left out as a whole and remembered with its error, so that it can be
- * told; other files of the directory (not *.pub) are not looked at, but a private key among them is reported, too.
+ * told. Of other files in the directory only one thing is told: that one holds a private key. Directory and files belong to root or
+ * to the user who asks, and nobody else may write to them.
  *
  * A keyring is an immutable snapshot with a reference count, so that a reload never pulls it from under a worker. References are taken
  * and dropped on one thread; looking is for any.
@@ -58,7 +59,7 @@ struct keyring;
 
 /*
  * Reads the directory; blocks for as long as a few small files take. 0 also with faults and for a directory that does not exist (no
- * keys). keys-unreadable when the directory cannot be read. -ENOMEM.
+ * keys). keys-unreadable when the directory cannot be read, or others may write to it. -ENOMEM.
  */
 int keyring_load(const char *directory, struct keyring **ret_keyring, struct gw_error *err);
 struct keyring *keyring_ref(struct keyring *keyring);
