@@ -214,6 +214,7 @@ static void load_artifacts(struct loader *loader, const struct place *place) {
 }
 
 static void load_trust(struct loader *loader, const struct place *place) {
+        loader->settings->trust.keys_dir = text_or_empty(place, "keys_dir");
         loader->settings->trust.ca_file = text_or_empty(place, "ca_file");
 }
 

@@ -84,6 +84,7 @@ struct settings {
         } artifacts;
 
         struct {
+                const char *keys_dir;
                 const char *ca_file; /* "" = the system's */
         } trust;
 

@@ -69,6 +69,8 @@ static const struct gw_setting artifacts_table[] = {
 };
 
 static const struct gw_setting trust_table[] = {
+        PATH("keys_dir", "/etc/gatewayd/keys",
+             "Public keys that may sign campaigns and commands, one file a key, `<kid>.pub`; only its owner may write to it."),
         PATH("ca_file", NULL, "PEM file of the authorities that servers are checked against; default is the system's."),
         END,
 };
@@ -135,7 +137,8 @@ const struct settings_section_info settings_sections[] = {
         {"gateway", false, gateway_table, "The gateway itself."},
         {"log", false, log_table, "What is logged."},
         {"artifacts", false, artifacts_table, "Fetching and keeping firmware files."},
-        {"trust", false, trust_table, "Whom TLS trusts."},
+        {"trust", false, trust_table, "Whose signatures count, and whom TLS trusts. docs/KEYS.md tells of the keys; "
+         "they are read again at every reload."},
         {"policy", false, policy_table, "What holds where a campaign does not say otherwise."},
         {"limits", false, limits_table, "Bounds that keep the machine alive."},
         {"serial", false, serial_table, "Serial ports."},
