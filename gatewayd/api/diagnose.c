@@ -246,20 +246,25 @@ static void check_file(struct diagnosis *diagnosis, const char *check, const cha
                 remedy(diagnosis, "Let %s read it and pass through its folders: `namei -l %s` shows where it ends.", user, path);
 }
 
+static void check_credentials(struct diagnosis *diagnosis, const struct settings_credentials *credentials) {
+        check_file(diagnosis, "files", "password_file", credentials->password_file);
+        check_file(diagnosis, "files", "bearer_file", credentials->bearer_file);
+        check_file(diagnosis, "files", "client_cert", credentials->client_cert);
+        check_file(diagnosis, "files", "client_key", credentials->client_key);
+        check_file(diagnosis, "files", "ca_file", credentials->ca_file);
+}
+
 static void check_files(struct diagnosis *diagnosis) {
         const struct settings *settings = diagnosis->options->settings;
         check_file(diagnosis, "files", "adoption_list", settings->gateway.adoption_list);
         check_file(diagnosis, "files", "ca_file", settings->trust.ca_file);
         for (size_t i = 0; i < settings->mcuboot.public_keys.n_items; i++)
                 check_file(diagnosis, "files", "public_keys", settings->mcuboot.public_keys.items[i]);
-        for (size_t i = 0; i < settings->n_sources; i++) {
-                const struct settings_source *source = &settings->sources[i];
-                check_file(diagnosis, "files", "password_file", source->password_file);
-                check_file(diagnosis, "files", "bearer_file", source->bearer_file);
-                check_file(diagnosis, "files", "client_cert", source->client_cert);
-                check_file(diagnosis, "files", "client_key", source->client_key);
-                check_file(diagnosis, "files", "ca_file", source->ca_file);
-        }
+        for (size_t i = 0; i < settings->n_sources; i++)
+                check_credentials(diagnosis, &settings->sources[i].credentials);
+        check_credentials(diagnosis, &settings->https.credentials);
+        check_credentials(diagnosis, &settings->notify.credentials);
+        check_file(diagnosis, "files", "command", settings->notify.command);
 }
 
 /* --- what only a running daemon knows --- */

@@ -36,7 +36,6 @@ struct store;
 #define ARTIFACT_DISK_RETRY_MS (30 * 1000)            /* disk-full is asked again this often */
 #define ARTIFACT_CLOCK_RETRY_MS (10 * 1000)
 #define ARTIFACT_URL_MAX 2048
-#define ARTIFACT_SECRET_MAX 4096 /* bytes of a password or bearer file */
 
 struct artifacts_options {
         const struct settings *settings; /* [artifacts], [source ...], state_dir; see artifacts_set_settings() */

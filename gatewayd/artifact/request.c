@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* What is asked of a server, and what its answer means. */
-#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "artifact/artifact_internal.h"
 #include "base/cidr.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "config/settings.h"
+#include "trust/secrets.h"
 
 /* Not public, but not this machine either. */
 static const char *const private_ranges[] = { "10.0.0.0/8",     "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10",
@@ -19,55 +17,6 @@ static const char *const private_ranges[] = { "10.0.0.0/8",     "172.16.0.0/12",
 static const char *const loopback_ranges[] = { "127.0.0.0/8", "::1/128" };
 
 #define EXTRA_RANGES_MAX (ARRAY_SIZE(private_ranges) + ARRAY_SIZE(loopback_ranges))
-
-/* ---- secrets */
-
-struct secrets {
-        char password[ARTIFACT_SECRET_MAX];
-        char bearer[ARTIFACT_SECRET_MAX];
-};
-
-static void forget_secrets(struct secrets *secrets) {
-        explicit_bzero(secrets, sizeof *secrets);
-}
-
-static int read_secret(const char *path, char *dst, struct gw_error *err) {
-        _cleanup_close_ int fd = -1;
-        struct stat status;
-        ssize_t n;
-
-        if (!path || !*path)
-                return 0;
-        fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-        if (fd < 0 || fstat(fd, &status) < 0) {
-                gw_error_set(err, "credentials-unreadable", "%s: %s", path, strerror(errno));
-                return -EACCES;
-        }
-        if (!S_ISREG(status.st_mode) || (status.st_mode & 077)) {
-                gw_error_set(err, "credentials-unreadable", "%s must be a file of mode 0600, others may read or change it", path);
-                return -EACCES;
-        }
-        n = read(fd, dst, ARTIFACT_SECRET_MAX - 1);
-        if (n <= 0 || n == ARTIFACT_SECRET_MAX - 1) {
-                gw_error_set(err, "credentials-unreadable", "%s is %s", path, n > 0 ? "too long" : "empty");
-                return -EACCES;
-        }
-        dst[n] = '\0';
-        dst[strcspn(dst, "\r\n")] = '\0';
-        return 0;
-}
-
-static int read_secrets(const struct settings_source *source, struct secrets *secrets, struct gw_error *err) {
-        int r;
-
-        *secrets = (struct secrets){ 0 };
-        if (!source)
-                return 0;
-        r = read_secret(source->password_file, secrets->password, err);
-        if (r >= 0)
-                r = read_secret(source->bearer_file, secrets->bearer, err);
-        return r;
-}
 
 /* ---- the request */
 
@@ -103,23 +52,11 @@ static int allow_addresses(const struct settings *settings, struct http_request 
         return 0;
 }
 
-static void add_source(struct http_request *request, const struct settings_source *source, const struct secrets *secrets) {
-        if (!source)
-                return;
-        request->user = text_or_null(source->user);
-        request->password = text_or_null(secrets->password);
-        request->bearer = text_or_null(secrets->bearer);
-        request->client_certificate = text_or_null(source->client_cert);
-        request->client_key = text_or_null(source->client_key);
-        if (text_or_null(source->ca_file))
-                request->ca_file = source->ca_file;
-}
-
 int download_request(struct download *download, const struct http_handler *handler, struct http_transfer **ret_transfer,
                      struct gw_error *err) {
         const struct settings *settings = download->artifacts->settings;
         const struct settings_source *source = settings_source_find(settings, download->url);
-        _cleanup_(forget_secrets) struct secrets secrets;
+        _cleanup_secrets_ struct secrets secrets = { .password = "" };
         _cleanup_free_ struct cidr *ranges = NULL;
         _cleanup_free_ char *if_range = NULL;
         struct http_request request = {
@@ -132,12 +69,12 @@ int download_request(struct download *download, const struct http_handler *handl
                 .stall_timeout_ms = settings->artifacts.stall_timeout_ms,
                 .ca_file = text_or_null(settings->trust.ca_file),
         };
-        int r;
+        int r = source ? secrets_read(&source->credentials, &secrets, err) : 0;
 
-        r = read_secrets(source, &secrets, err);
         if (r < 0)
                 return r;
-        add_source(&request, source, &secrets);
+        if (source)
+                secrets_apply(&source->credentials, &secrets, &request);
         if (request.range_from > 0) {
                 if (asprintf(&if_range, "If-Range: %s", download->artifact->row.etag) < 0)
                         return -ENOMEM;

@@ -129,6 +129,42 @@ static void read_list(struct loader *loader, const struct place *place, const ch
                         complain(loader, place, key, "\"%s\" is not %s", list->items[i], rule->expected);
 }
 
+/* --- what several sections share --- */
+
+/* Keys that the section's table does not have read as not set. */
+static void read_credentials(struct loader *loader, const struct place *place, struct settings_credentials *credentials) {
+        *credentials = (struct settings_credentials){
+                .user = text_or_empty(place, "user"),
+                .password_file = text_or_empty(place, "password_file"),
+                .bearer_file = text_or_empty(place, "bearer_file"),
+                .client_cert = text_or_empty(place, "client_cert"),
+                .client_key = text_or_empty(place, "client_key"),
+                .ca_file = text_or_empty(place, "ca_file"),
+        };
+        if (!*credentials->user != !*credentials->password_file)
+                complain(loader, place, *credentials->user ? "user" : "password_file", "user and password_file belong together");
+        if (*credentials->user && *credentials->bearer_file)
+                complain(loader, place, "bearer_file", "either this or user and password_file");
+        if (!*credentials->client_cert != !*credentials->client_key)
+                complain(loader, place, *credentials->client_cert ? "client_cert" : "client_key", "client_cert and client_key belong together");
+}
+
+/* https, a host, nothing that could be mistaken. stop: characters that may not be in it. */
+static bool is_https(const char *url, const char *stop) {
+        const char *host = url + strlen("https://");
+
+        return str_starts_with(url, "https://") && strcspn(host, "/") > 0 && strcspn(host, stop) == strlen(host);
+}
+
+static const char *read_url(struct loader *loader, const struct place *place, const char *key, bool with_query) {
+        const char *url = text_or_empty(place, key);
+
+        if (!*url || is_https(url, with_query ? "@# \t\\" : "@?# \t\\"))
+                return url;
+        complain(loader, place, key, "expected https://host[:port]/path without user%s", with_query ? "" : " and query");
+        return "";
+}
+
 /* --- the plain sections --- */
 
 static void check_gateway(struct loader *loader, const struct place *place) {
@@ -216,6 +252,36 @@ static void load_artifacts(struct loader *loader, const struct place *place) {
 static void load_trust(struct loader *loader, const struct place *place) {
         loader->settings->trust.keys_dir = text_or_empty(place, "keys_dir");
         loader->settings->trust.ca_file = text_or_empty(place, "ca_file");
+        loader->settings->trust.certificate_warning_ms = setting_number(place->values, "certificate_warning");
+}
+
+static void load_https(struct loader *loader, const struct place *place) {
+        struct settings *settings = loader->settings;
+
+        settings->https.url = read_url(loader, place, "url", false);
+        settings->https.events_url = read_url(loader, place, "events_url", true);
+        settings->https.poll_interval_ms = setting_number(place->values, "poll_interval");
+        read_credentials(loader, place, &settings->https.credentials);
+}
+
+static bool is_notice(const char *word) {
+        static const char *const words[] = {"paused", "completed", "canceled", "superseded", "expired", "job-failed"};
+
+        for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+                if (strcmp(words[i], word) == 0)
+                        return true;
+        return false;
+}
+
+static void load_notify(struct loader *loader, const struct place *place) {
+        static const struct word_rule rule = {is_notice, "one of paused, completed, canceled, superseded, expired, job-failed"};
+        struct settings *settings = loader->settings;
+
+        read_list(loader, place, "on", &rule, &settings->notify.on);
+        settings->notify.command = text_or_empty(place, "command");
+        settings->notify.webhook = read_url(loader, place, "webhook", true);
+        settings->notify.timeout_ms = setting_number(place->values, "timeout");
+        read_credentials(loader, place, &settings->notify.credentials);
 }
 
 static void load_policy(struct loader *loader, const struct place *place) {
@@ -262,6 +328,7 @@ static void load_plain_sections(struct loader *loader) {
                 void (*load)(struct loader *loader, const struct place *place);
         } sections[] = {
                 {"gateway", load_gateway}, {"log", load_log},       {"artifacts", load_artifacts}, {"trust", load_trust},
+                {"https", load_https},     {"notify", load_notify},
                 {"policy", load_policy},   {"limits", load_limits}, {"serial", load_serial},       {"mcuboot", load_mcuboot},
         };
 
@@ -277,11 +344,8 @@ static void load_plain_sections(struct loader *loader) {
 /* --- sections with a name --- */
 
 static bool is_good_prefix(const char *prefix) {
-        const char *host = prefix + strlen("https://");
-
         /* The slash behind the host keeps https://fw.example from covering https://fw.example.evil. */
-        return str_starts_with(prefix, "https://") && str_ends_with(prefix, "/") && strcspn(host, "/") > 0 &&
-               strcspn(host, "@?# \t\\") == strlen(host) && !strstr(host, "/../") && !strstr(host, "/./");
+        return is_https(prefix, "@?# \t\\") && str_ends_with(prefix, "/") && !strstr(prefix, "/../") && !strstr(prefix, "/./");
 }
 
 static void check_source(struct loader *loader, const struct place *place, struct settings_source *source) {
@@ -291,12 +355,6 @@ static void check_source(struct loader *loader, const struct place *place, struc
                 complain(loader, place, "prefix", "expected https://host[:port]/path/ with a slash at the end, without user and query");
                 source->prefix = ""; /* covers nothing */
         }
-        if (!*source->user != !*source->password_file)
-                complain(loader, place, *source->user ? "user" : "password_file", "user and password_file belong together");
-        if (*source->user && *source->bearer_file)
-                complain(loader, place, "bearer_file", "either this or user and password_file");
-        if (!*source->client_cert != !*source->client_key)
-                complain(loader, place, *source->client_cert ? "client_cert" : "client_key", "client_cert and client_key belong together");
 }
 
 /* One more element, zeroed, at the end of an array; NULL and loader->error without memory. */
@@ -326,13 +384,8 @@ static void load_source(struct loader *loader, const struct ini_section *section
         *source = (struct settings_source){
                 .name = section->name,
                 .prefix = text_or_empty(&place, "prefix"),
-                .user = text_or_empty(&place, "user"),
-                .password_file = text_or_empty(&place, "password_file"),
-                .bearer_file = text_or_empty(&place, "bearer_file"),
-                .client_cert = text_or_empty(&place, "client_cert"),
-                .client_key = text_or_empty(&place, "client_key"),
-                .ca_file = text_or_empty(&place, "ca_file"),
         };
+        read_credentials(loader, &place, &source->credentials);
         check_source(loader, &place, source);
 }
 
@@ -457,6 +510,7 @@ void settings_free(struct settings *settings) {
                 return;
         str_list_deinit(&settings->gateway.groups);
         str_list_deinit(&settings->gateway.auto_adopt);
+        str_list_deinit(&settings->notify.on);
         str_list_deinit(&settings->serial.ports);
         str_list_deinit(&settings->mcuboot.public_keys);
         free(settings->artifacts.allow_ranges);

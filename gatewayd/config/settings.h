@@ -24,16 +24,21 @@
 
 #define SETTINGS_DEFAULT_FILE "/etc/gatewayd/gatewayd.conf"
 
-/* Credentials for one server: used for URLs below prefix and nowhere else. Paths may be "". */
-struct settings_source {
-        const char *name;
-        const char *prefix; /* https://host[:port]/path/, ends with "/" */
+/* What a server is shown, and by whom it is checked. Any may be "". */
+struct settings_credentials {
         const char *user;
         const char *password_file;
         const char *bearer_file;
         const char *client_cert;
         const char *client_key;
         const char *ca_file;
+};
+
+/* Credentials for one server: used for URLs below prefix and nowhere else. Paths may be "". */
+struct settings_source {
+        const char *name;
+        const char *prefix; /* https://host[:port]/path/, ends with "/" */
+        struct settings_credentials credentials;
 };
 
 /* A device that a person named. driver_values comes later, by settings_device_values(). */
@@ -86,7 +91,23 @@ struct settings {
         struct {
                 const char *keys_dir;
                 const char *ca_file; /* "" = the system's */
+                int64_t certificate_warning_ms; /* 0 = never */
         } trust;
+
+        struct {
+                const char *url;        /* without a slash at the end; "" = no lists */
+                const char *events_url; /* "" = none */
+                int64_t poll_interval_ms;
+                struct settings_credentials credentials;
+        } https; /* the door: both URLs "" = none */
+
+        struct {
+                struct str_list on;
+                const char *command; /* "" = none */
+                const char *webhook; /* "" = none */
+                struct settings_credentials credentials;
+                int64_t timeout_ms;
+        } notify;
 
         struct {
                 const char *mode; /* "test-and-confirm", ... */

@@ -72,6 +72,32 @@ static const struct gw_setting trust_table[] = {
         PATH("keys_dir", "/etc/gatewayd/keys",
              "Public keys that may sign campaigns and commands, one file a key, `<kid>.pub`; only its owner may write to it."),
         PATH("ca_file", NULL, "PEM file of the authorities that servers are checked against; default is the system's."),
+        DURATION("certificate_warning", 0, 365 * DAY, "14 d",
+                 "A certificate, of a server or our own, that expires within this time is warned about once a day and in the health document."),
+        END,
+};
+
+static const struct gw_setting https_table[] = {
+        TEXT("url", NULL,
+             "Where the lists of campaigns lie: https://host/path. `/gw/<gateway>.json`, `/group/<group>.json` and `/all.json` below it are read."),
+        DURATION("poll_interval", SECOND, 7 * DAY, "5 min", "Time between two looks at the lists, give or take a fifth."),
+        TEXT("events_url", NULL, "Where events are posted in batches."),
+        PATH("bearer_file", NULL, "File with a bearer token, mode 0600."),
+        PATH("client_cert", NULL, "PEM certificate for TLS; needs client_key."),
+        PATH("client_key", NULL, "PEM key for TLS, mode 0600."),
+        PATH("ca_file", NULL, "Authorities for these servers alone, in place of the one in [trust]."),
+        END,
+};
+
+static const struct gw_setting notify_table[] = {
+        LIST("on", "paused completed",
+             "What is told: campaigns that are `paused`, `completed`, `canceled`, `superseded` or `expired`, and `job-failed`, every device "
+             "that ends without success."),
+        PATH("command", NULL, "Program that is run for each, without a shell, with a JSON document on its standard input."),
+        TEXT("webhook", NULL, "HTTPS URL that the document is posted to."),
+        PATH("bearer_file", NULL, "File with a bearer token for the webhook, mode 0600."),
+        PATH("ca_file", NULL, "Authorities for the webhook alone, in place of the one in [trust]."),
+        DURATION("timeout", SECOND, 10 * MINUTE, "30 s", "After so long the program is ended, or the request given up."),
         END,
 };
 
@@ -139,6 +165,8 @@ const struct settings_section_info settings_sections[] = {
         {"artifacts", false, artifacts_table, "Fetching and keeping firmware files."},
         {"trust", false, trust_table, "Whose signatures count, and whom TLS trusts. docs/KEYS.md tells of the keys; "
          "they are read again at every reload."},
+        {"https", false, https_table, "The HTTPS door: campaigns from lists on a web server, events to a URL. Both are optional."},
+        {"notify", false, notify_table, "Whom to tell when something needs a person."},
         {"policy", false, policy_table, "What holds where a campaign does not say otherwise."},
         {"limits", false, limits_table, "Bounds that keep the machine alive."},
         {"serial", false, serial_table, "Serial ports."},
@@ -153,7 +181,7 @@ const size_t n_settings_sections = ARRAY_SIZE(settings_sections);
 
 bool settings_is_live(const char *kind, const char *key) {
         /* What is asked at each use may change; what was handed out, opened or sized at start may not. */
-        static const char *const live_kinds[] = {"log", "artifacts", "trust", "policy", "mcuboot", "source"};
+        static const char *const live_kinds[] = {"log", "artifacts", "trust", "policy", "mcuboot", "notify", "source"};
         static const char *const live_gateway_keys[] = {"groups", "control_group", "adoption_list", "auto_adopt"};
 
         for (size_t i = 0; i < ARRAY_SIZE(live_kinds); i++)

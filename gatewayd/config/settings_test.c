@@ -74,6 +74,18 @@ static const char full[] = "[gateway]\n"
                            "[source acme-beta]\n"
                            "prefix = https://fw.example/acme/beta/\n"
                            "bearer_file = /etc/gatewayd/beta.token\n"
+                           "[https]\n"
+                           "url = https://fleet.example:8443/lists\n"
+                           "events_url = https://fleet.example/events?site=7\n"
+                           "poll_interval = 1 min\n"
+                           "client_cert = /etc/gatewayd/client.pem\n"
+                           "client_key = /etc/gatewayd/client.key\n"
+                           "ca_file = /etc/gatewayd/fleet-ca.pem\n"
+                           "[notify]\n"
+                           "on = paused, job-failed\n"
+                           "command = /usr/local/bin/notice\n"
+                           "webhook = https://hooks.example/T0/B0\n"
+                           "bearer_file = /etc/gatewayd/hooks.token\n"
                            "[device kitchen]\n"
                            "driver = smp-udp\n"
                            "address = 192.0.2.7:1337\n"
@@ -105,6 +117,27 @@ static void test_full(void **state) {
         assert_false(settings_plugin_enabled(settings, "exec"));
 }
 
+static void test_https_and_notify(void **state) {
+        _cleanup_settings_ struct settings *settings = good(full), *defaults = good("");
+
+        (void) state;
+        assert_string_equal(defaults->https.url, "");
+        assert_string_equal(defaults->https.events_url, "");
+        assert_int_equal(defaults->https.poll_interval_ms, 300000);
+        assert_int_equal(defaults->trust.certificate_warning_ms, 14LL * 86400 * 1000);
+        assert_true(str_list_contains(&defaults->notify.on, "paused") && str_list_contains(&defaults->notify.on, "completed"));
+        assert_string_equal(settings->https.url, "https://fleet.example:8443/lists");
+        assert_string_equal(settings->https.events_url, "https://fleet.example/events?site=7");
+        assert_int_equal(settings->https.poll_interval_ms, 60000);
+        assert_string_equal(settings->https.credentials.client_key, "/etc/gatewayd/client.key");
+        assert_string_equal(settings->notify.command, "/usr/local/bin/notice");
+        assert_string_equal(settings->notify.webhook, "https://hooks.example/T0/B0");
+        assert_string_equal(settings->notify.credentials.bearer_file, "/etc/gatewayd/hooks.token");
+        assert_false(str_list_contains(&settings->notify.on, "completed"));
+        assert_int_equal(settings->notify.timeout_ms, 30000);
+        assert_string_equal(settings_source_find(settings, "https://fw.example/acme/a.bin")->credentials.user, "me");
+}
+
 static void test_every_mistake_at_once(void **state) {
         static const struct {
                 unsigned line;
@@ -129,6 +162,11 @@ static void test_every_mistake_at_once(void **state) {
                 {22, "[source b] prefix", "must be given"},
                 {23, "[device d] driver", "must be given"},
                 {24, "[device d] model", "expected 1 to 63 characters of A-Z a-z 0-9 _ . , @ / + -"},
+                {26, "[https] url", "expected https://host[:port]/path without user and query"},
+                {27, "[https] events_url", "expected https://host[:port]/path without user"},
+                {30, "[https] client_key", "client_cert and client_key belong together"},
+                {32, "[notify] on", "\"finished\" is not one of paused, completed, canceled, superseded, expired, job-failed"},
+                {33, "[notify] command", "expected an absolute path, found \"notice\""},
         };
         _cleanup_config_errors_ struct config_errors errors = CONFIG_ERRORS_INIT;
         _cleanup_settings_ struct settings *settings = parsed("[gatway]\n"                    /* 1 */
@@ -154,7 +192,16 @@ static void test_every_mistake_at_once(void **state) {
                                                               "user = me\n"                   /* 21 */
                                                               "[source b]\n"                  /* 22 */
                                                               "[device d]\n"                  /* 23 */
-                                                              "model = a b\n",                /* 24 */
+                                                              "model = a b\n"                 /* 24 */
+                                                              "[https]\n"                     /* 25 */
+                                                              "url = https://a.example/?x\n"  /* 26 */
+                                                              "events_url = http://a/e\n"     /* 27 */
+                                                              "bearer_file = /x\n"            /* 28 */
+                                                              "ca_file = /y\n"                /* 29 */
+                                                              "client_key = /k\n"             /* 30 */
+                                                              "[notify]\n"                    /* 31 */
+                                                              "on = paused finished\n"        /* 32 */
+                                                              "command = notice\n",           /* 33 */
                                                               &errors);
 
         (void) state;
@@ -309,6 +356,7 @@ static void test_load_files(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_defaults),   cmocka_unit_test(test_full),
+                cmocka_unit_test(test_https_and_notify),
                 cmocka_unit_test(test_sources),    cmocka_unit_test(test_every_mistake_at_once),
                 cmocka_unit_test(test_addresses),  cmocka_unit_test(test_device_and_plugin_tables),
                 cmocka_unit_test(test_auto_adopt), cmocka_unit_test(test_diff),
