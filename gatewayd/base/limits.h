@@ -32,6 +32,7 @@
 #define TIME_WINDOW_DURATION_MAX_MIN 10080 /* a week */
 #define TIME_ZONE_NAME_MAX 64
 #define TIME_ZONE_FILE_MAX (64u * LIMIT_KIB)
+#define TIME_ZONE_TRANSITIONS_MAX 2000
 #define TIME_ZONES_MAX 1024 /* that one process keeps in memory */
 
 /* --- control socket --- */

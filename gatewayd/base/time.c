@@ -3,7 +3,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -60,25 +59,24 @@ void clock_fake_advance(struct clock_fake *fake, int64_t ms) {
         fake->now_wall_ms += ms;
 }
 
-/* --- RFC 3339 --- */
+/* --- the calendar and RFC 3339 --- */
 
-static bool is_leap_year(int year) {
+bool time_is_leap_year(int year) {
         return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
 }
 
-static int days_in_month(int year, int month) {
+int time_days_in_month(int year, int month) {
         static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
 
-        return month == 2 && is_leap_year(year) ? 29 : days[month - 1];
+        return month == 2 && time_is_leap_year(year) ? 29 : days[month - 1];
 }
 
-/* Days since 1970-01-01 of the proleptic Gregorian calendar. */
-static int64_t days_since_epoch(int year, int month, int day) {
+int64_t time_days_since_epoch(int year, int month, int day) {
         int64_t before = year - 1;
         int64_t days = before * 365 + before / 4 - before / 100 + before / 400 - 719162;
 
         for (int m = 1; m < month; m++)
-                days += days_in_month(year, m);
+                days += time_days_in_month(year, m);
         return days + day - 1;
 }
 
@@ -138,7 +136,7 @@ int time_parse_rfc3339(const char *text, int64_t *ret_wall_ms) {
         int64_t seconds;
 
         if (read_digits(&text, 4, '-', 1970, 9999, &year) < 0 || read_digits(&text, 2, '-', 1, 12, &month) < 0 ||
-            read_digits(&text, 2, 0, 1, days_in_month(year, month), &day) < 0)
+            read_digits(&text, 2, 0, 1, time_days_in_month(year, month), &day) < 0)
                 return -EINVAL;
         if (*text != 'T' && *text != 't')
                 return -EINVAL;
@@ -146,7 +144,7 @@ int time_parse_rfc3339(const char *text, int64_t *ret_wall_ms) {
         if (read_digits(&text, 2, ':', 0, 23, &hour) < 0 || read_digits(&text, 2, ':', 0, 59, &minute) < 0 ||
             read_digits(&text, 2, 0, 0, 60, &second) < 0 || read_fraction(&text, &ms) < 0 || read_offset(text, &offset) < 0)
                 return -EINVAL;
-        seconds = days_since_epoch(year, month, day) * 86400 + hour * 3600 + (minute - offset) * 60 + second;
+        seconds = time_days_since_epoch(year, month, day) * 86400 + hour * 3600 + (minute - offset) * 60 + second;
         *ret_wall_ms = seconds * 1000 + ms;
         return 0;
 }

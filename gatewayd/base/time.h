@@ -6,6 +6,7 @@
  * records. Code that decides by time takes a struct clock, so that its tests hand in a fake one and never sleep.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -37,6 +38,11 @@ struct clock_fake {
 
 void clock_fake_init(struct clock_fake *fake, int64_t monotonic_ms, int64_t wall_ms);
 void clock_fake_advance(struct clock_fake *fake, int64_t ms); /* both */
+
+/* The Gregorian calendar, years from 1 on; month 1..12, day 1... Days are counted from 1970-01-01, a Thursday. */
+bool time_is_leap_year(int year);
+int time_days_in_month(int year, int month);
+int64_t time_days_since_epoch(int year, int month, int day);
 
 #define TIME_RFC3339_SIZE sizeof("2026-12-05T00:00:00.000Z")
 
