@@ -6,6 +6,7 @@
 
 #include "base/limits.h"
 #include "base/str.h"
+#include "base/time_zone.h"
 
 /* What the parts of a load share. error: the first -ENOMEM, all later calls do nothing. */
 struct loader {
@@ -284,6 +285,32 @@ static void load_notify(struct loader *loader, const struct place *place) {
         read_credentials(loader, place, &settings->notify.credentials);
 }
 
+static void check_time_zone(struct loader *loader, const struct place *place, const char *name) {
+        _cleanup_time_zones_ struct time_zones *zones = time_zones_new(TIME_ZONE_DIRECTORY);
+        const struct time_zone *zone;
+        int r = zones ? time_zones_get(zones, name, &zone) : -ENOMEM;
+
+        if (r == -ENOMEM)
+                loader->error = r;
+        else if (r < 0)
+                complain(loader, place, "maintenance_windows", "there is no time zone %s in " TIME_ZONE_DIRECTORY " (package tzdata)",
+                         name);
+}
+
+static void load_windows(struct loader *loader, const struct place *place) {
+        struct settings *settings = loader->settings;
+        char why[128];
+        int r = time_windows_parse(text_or_empty(place, "maintenance_windows"), &settings->policy.maintenance_windows,
+                                   &settings->policy.n_maintenance_windows, why, sizeof(why));
+
+        if (r == -ENOMEM)
+                loader->error = r;
+        else if (r < 0)
+                complain(loader, place, "maintenance_windows", "%s", why);
+        for (size_t i = 0; i < settings->policy.n_maintenance_windows; i++)
+                check_time_zone(loader, place, settings->policy.maintenance_windows[i].timezone);
+}
+
 static void load_policy(struct loader *loader, const struct place *place) {
         struct settings *settings = loader->settings;
 
@@ -293,6 +320,7 @@ static void load_policy(struct loader *loader, const struct place *place) {
         settings->policy.deadline_ms = setting_number(place->values, "deadline");
         settings->policy.trial_ms = setting_number(place->values, "trial");
         settings->policy.trial_checks = setting_number(place->values, "trial_checks");
+        load_windows(loader, place);
 }
 
 static void load_limits(struct loader *loader, const struct place *place) {
@@ -514,6 +542,7 @@ void settings_free(struct settings *settings) {
         str_list_deinit(&settings->serial.ports);
         str_list_deinit(&settings->mcuboot.public_keys);
         free(settings->artifacts.allow_ranges);
+        time_windows_free(settings->policy.maintenance_windows, settings->policy.n_maintenance_windows);
         for (size_t i = 0; i < settings->n_devices; i++)
                 str_list_deinit(&settings->devices[i].labels);
         free(settings->sources);

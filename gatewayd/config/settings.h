@@ -18,6 +18,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/str_list.h"
+#include "base/time_window.h"
 #include "config/config_errors.h"
 #include "config/ini.h"
 #include "config/setting_values.h"
@@ -116,6 +117,8 @@ struct settings {
                 int64_t deadline_ms;
                 int64_t trial_ms;
                 int64_t trial_checks;
+                struct time_window *maintenance_windows; /* none: always */
+                size_t n_maintenance_windows;
         } policy;
 
         struct {

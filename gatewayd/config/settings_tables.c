@@ -109,6 +109,9 @@ static const struct gw_setting policy_table[] = {
         DURATION("deadline", MINUTE, 180 * DAY, "14 d", "Time from acceptance after which what is not done is given up."),
         DURATION("trial", 0, DAY, "60 s", "How long a new image runs on trial before it is confirmed."),
         INTEGER("trial_checks", 1, 100, "2", "How often it is looked at during that time."),
+        TEXT("maintenance_windows", NULL,
+             "When devices may be updated, whatever a campaign says: `[DAYS] START DURATION TIMEZONE`, several separated by `;`, such as "
+             "`mon-fri 22:00 7h Europe/Oslo; sat,sun 08:00 10h Europe/Oslo`. A campaign's own windows are intersected with these."),
         END,
 };
 
@@ -163,7 +166,8 @@ const struct settings_section_info settings_sections[] = {
         {"gateway", false, gateway_table, "The gateway itself."},
         {"log", false, log_table, "What is logged."},
         {"artifacts", false, artifacts_table, "Fetching and keeping firmware files."},
-        {"trust", false, trust_table, "Whose signatures count, and whom TLS trusts. docs/KEYS.md tells of the keys; "
+        {"trust", false, trust_table,
+         "Whose signatures count, and whom TLS trusts. docs/KEYS.md tells of the keys; "
          "they are read again at every reload."},
         {"https", false, https_table, "The HTTPS door: campaigns from lists on a web server, events to a URL. Both are optional."},
         {"notify", false, notify_table, "Whom to tell when something needs a person."},

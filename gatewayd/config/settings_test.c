@@ -48,6 +48,7 @@ static void test_defaults(void **state) {
         assert_int_equal(settings->policy.concurrency, 3);
         assert_int_equal(settings->policy.deadline_ms, 14LL * 86400 * 1000);
         assert_int_equal(settings->policy.trial_ms, 60000);
+        assert_int_equal(settings->policy.n_maintenance_windows, 0);
         assert_int_equal(settings->serial.ports.n_items, 2);
         assert_false(settings->mcuboot.require_signature);
         assert_int_equal(settings->n_sources + settings->n_devices + settings->n_plugins, 0);
@@ -86,6 +87,9 @@ static const char full[] = "[gateway]\n"
                            "command = /usr/local/bin/notice\n"
                            "webhook = https://hooks.example/T0/B0\n"
                            "bearer_file = /etc/gatewayd/hooks.token\n"
+                           "[policy]\n"
+                           "maintenance_windows = mon-fri 22:00 7h Europe/Oslo;\n"
+                           "  08:00 90 min UTC\n"
                            "[device kitchen]\n"
                            "driver = smp-udp\n"
                            "address = 192.0.2.7:1337\n"
@@ -109,6 +113,9 @@ static void test_full(void **state) {
         assert_int_equal(settings->mcuboot.public_keys.n_items, 2);
         assert_true(settings->mcuboot.require_signature);
         assert_int_equal(settings->n_sources, 2);
+        assert_int_equal(settings->policy.n_maintenance_windows, 2);
+        assert_int_equal(settings->policy.maintenance_windows[0].days, 0x1f);
+        assert_int_equal(settings->policy.maintenance_windows[1].duration_min, 90);
         assert_non_null(device);
         assert_string_equal(device->driver, "smp-udp");
         assert_string_equal(device->model, "acme,sensor-r2");
@@ -215,6 +222,30 @@ static void test_every_mistake_at_once(void **state) {
         }
         assert_int_equal(errors.n_items, ARRAY_SIZE(rows));
         assert_non_null(settings);
+}
+
+static void test_maintenance_windows(void **state) {
+        static const struct {
+                const char *value, *why;
+        } rows[] = {
+                {"mon 22:00", "expected a time zone such as Europe/Oslo at the end"},
+                {"22:00 7h UTC; monday 22:00 7h UTC", "expected days such as mon,wed-fri, or a time such as 22:00"},
+                {"22:00 7h Europe/Bergen; 23:00 1h UTC", "there is no time zone Europe/Bergen in /usr/share/zoneinfo (package tzdata)"},
+        };
+
+        (void) state;
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                _cleanup_config_errors_ struct config_errors errors = CONFIG_ERRORS_INIT;
+                _cleanup_settings_ struct settings *settings = NULL;
+                char text[256];
+
+                str_format(text, sizeof(text), "[policy]\nmaintenance_windows = %s\n", rows[i].value);
+                settings = parsed(text, &errors);
+                assert_int_equal(errors.n_items, 1);
+                assert_int_equal(errors.items[0].line, 2);
+                assert_string_equal(errors.items[0].where, "[policy] maintenance_windows");
+                assert_string_equal(errors.items[0].text, rows[i].why);
+        }
 }
 
 static const struct gw_setting driver_table[] = {
@@ -355,11 +386,16 @@ static void test_load_files(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_defaults),   cmocka_unit_test(test_full),
+                cmocka_unit_test(test_defaults),
+                cmocka_unit_test(test_full),
                 cmocka_unit_test(test_https_and_notify),
-                cmocka_unit_test(test_sources),    cmocka_unit_test(test_every_mistake_at_once),
-                cmocka_unit_test(test_addresses),  cmocka_unit_test(test_device_and_plugin_tables),
-                cmocka_unit_test(test_auto_adopt), cmocka_unit_test(test_diff),
+                cmocka_unit_test(test_sources),
+                cmocka_unit_test(test_every_mistake_at_once),
+                cmocka_unit_test(test_maintenance_windows),
+                cmocka_unit_test(test_addresses),
+                cmocka_unit_test(test_device_and_plugin_tables),
+                cmocka_unit_test(test_auto_adopt),
+                cmocka_unit_test(test_diff),
                 cmocka_unit_test(test_load_files),
         };
 
