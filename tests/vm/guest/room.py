@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a scenario is given: its own folder, a Bluetooth that was switched on for it, and whatever it starts; all is ended with it."""
+
+import contextlib
+import pathlib
+import subprocess
+import time
+
+import bluetooth
+
+import harness
+
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+
+def monotonic():
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class Room:
+    def __init__(self, folder, scenario, options):
+        self.folder = folder
+        self.options = options
+        self.air = bluetooth.Bluetooth(folder, scenario.controllers, scenario.settings, scenario.btvirt, options.get("record", True))
+        self._ends = contextlib.ExitStack()
+
+    def __enter__(self):
+        self._ends.callback(self.air.stop)
+        self.air.start()
+        self.log(f"{self.air.controllers} controllers are up")
+        return self
+
+    def __exit__(self, *problem):
+        self._ends.close()
+
+    def log(self, *words):
+        print(f"{monotonic():8.2f}", *words, flush=True)
+
+    def also_end(self, function):
+        """function() is called when the scenario is over, before what was started earlier is ended."""
+        self._ends.callback(function)
+
+    def simulate(self, *arguments, name="sim"):
+        """gatewayd-simulate with these arguments -> harness.Simulator"""
+        simulator = harness.Simulator(self.folder / name, *arguments)
+        self.also_end(simulator.stop)
+        return simulator
+
+    def image(self, version="1.1.0", size="24K"):
+        """(path, image hash)"""
+        return harness.make_image(self.folder / f"app-{version}-{size}.bin", version, "--size", size)
+
+    def spawn_device(self, script, *arguments):
+        """A device of tests/vm/guest; comes back when it is ready."""
+        with open(self.folder / (script.partition(".")[0] + ".log"), "ab") as log:
+            process = subprocess.Popen(["/usr/bin/python3", str(HERE / script), *arguments], stdout=subprocess.PIPE, stderr=log, text=True)
+        self.also_end(process.kill)
+        if process.stdout.readline().strip() != "ready":
+            raise RuntimeError(f"{script} did not start")
+        return process
