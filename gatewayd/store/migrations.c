@@ -63,5 +63,11 @@ static const char version_3[] = "ALTER TABLE campaign ADD COLUMN kid TEXT;"
                                 "ALTER TABLE job ADD COLUMN images_before TEXT;"
                                 "ALTER TABLE job ADD COLUMN history TEXT;";
 
-const char *const store_migrations[] = { version_1, version_2, version_3 };
+/* What was seen of each key that signs, and which signed commands were carried out. */
+static const char version_4[] = "CREATE TABLE signing_key ("
+                                " kid TEXT PRIMARY KEY, fingerprint BLOB NOT NULL, newest_iat_s INTEGER NOT NULL) WITHOUT ROWID;"
+                                "CREATE TABLE jti ("
+                                " kid TEXT NOT NULL, jti TEXT NOT NULL, forget_ms INTEGER NOT NULL, PRIMARY KEY (kid, jti)) WITHOUT ROWID;";
+
+const char *const store_migrations[] = { version_1, version_2, version_3, version_4 };
 const size_t n_store_migrations = ARRAY_SIZE(store_migrations);

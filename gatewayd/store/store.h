@@ -3,7 +3,8 @@
 
 /*
  * The SQLite file that holds everything the daemon must not forget. One connection, used on the loop thread only; the tables have
- * a header each (campaign_table.h, job_table.h, device_table.h, artifact_table.h, event_table.h, audit_table.h).
+ * a header each (campaign_table.h, job_table.h, device_table.h, artifact_table.h, event_table.h, audit_table.h, key_table.h,
+ * jti_table.h).
  *
  * Writes of one loop turn share one transaction: the first write begins it, the end of the turn commits it. Reads see it at once.
  *
