@@ -155,5 +155,7 @@ bool campaign_names_one_device(const struct campaign_document *document);
 /* The first artifact that lists this model. NULL: none does. Artifacts without `compatible` are not found here. */
 const struct campaign_artifact *campaign_artifact_for_model(const struct campaign_document *document, const char *model);
 
+/* One entry of an `aud`: group:<name>, or a glob on gateway ids. */
+bool campaign_audience_entry_match(const char *entry, const char *gateway_id, const struct str_list *groups);
 /* Is this gateway meant? An empty `aud` means every one that got the document. */
 bool campaign_audience_match(const struct campaign_document *document, const char *gateway_id, const struct str_list *groups);

@@ -68,7 +68,7 @@ const struct campaign_artifact *campaign_artifact_for_model(const struct campaig
         return NULL;
 }
 
-static bool audience_entry_match(const char *entry, const char *gateway_id, const struct str_list *groups) {
+bool campaign_audience_entry_match(const char *entry, const char *gateway_id, const struct str_list *groups) {
         if (str_starts_with(entry, "group:"))
                 return groups && str_list_contains(groups, entry + strlen("group:"));
         return str_glob_match(entry, gateway_id);
@@ -76,7 +76,7 @@ static bool audience_entry_match(const char *entry, const char *gateway_id, cons
 
 bool campaign_audience_match(const struct campaign_document *document, const char *gateway_id, const struct str_list *groups) {
         for (size_t i = 0; i < document->aud.n_items; i++)
-                if (audience_entry_match(document->aud.items[i], gateway_id, groups))
+                if (campaign_audience_entry_match(document->aud.items[i], gateway_id, groups))
                         return true;
         return document->aud.n_items == 0;
 }

@@ -117,6 +117,8 @@ int update_campaign_continue(struct update *update, const struct update_actor *a
         pause = campaign_pause_of(campaign);
         if (pause != CAMPAIGN_PAUSE_GATE && pause != CAMPAIGN_PAUSE_NEEDS_APPROVAL)
                 return refuse_state(update, campaign, "continued", reply, ctx);
+        if (pause == CAMPAIGN_PAUSE_NEEDS_APPROVAL)
+                offer_supersede(campaign);
         if (pause == CAMPAIGN_PAUSE_GATE) {
                 campaign->row.gates_passed = campaign->row.wave + 1;
                 (void) campaign_table_set_rollout(update->options.store, &campaign->row);

@@ -11,7 +11,8 @@
  *     visit.c      inspection and diagnosis                                 schedule.c  which job starts now
  *     plan.c       dry run                                                  describe.c  JSON of campaigns and jobs
  *     record.c     events and audit                                         backoff.c   how long until the next attempt
- *     upkeep.c     deletes old rows
+ *     upkeep.c     deletes old rows                                         verify.c    signatures, claims, refusals
+ *                                                                           signed.c    signed campaigns, keys that come and go
  *
  *     offer -> campaign -> job (queued) -> schedule -> job_run -> driver/run -> job (final) -> campaign (completed)
  *
@@ -26,6 +27,7 @@
 #include "loop/timer.h"
 #include "store/campaign_table.h"
 #include "store/job_table.h"
+#include "trust/keyring.h"
 #include "update/update.h"
 
 #define UPDATE_LISTENERS_MAX 8
@@ -43,6 +45,7 @@ enum campaign_pause {
         CAMPAIGN_PAUSE_NEEDS_APPROVAL,
 };
 
+struct audit_row;
 struct offer;
 struct package;
 struct visit;
@@ -130,6 +133,11 @@ struct update {
         struct list visits;
         struct list asking; /* jobs that wait for their device to be inspected: too many are */
         struct list offers; /* orders on their way in */
+        struct list verifications, signed_orders; /* verify.c, signed.c */
+        size_t verifying_bytes;
+        struct keyring *keyring; /* held; NULL: no keys */
+        int64_t refusals_until_ms; /* verify.c: monotonic, when the bucket of refusals is empty */
+        uint64_t n_silent_refusals;
         struct list replies; /* answers that wait for a sync */
         struct timer *schedule_timer, *upkeep_timer;
         bool begun, stopping;
@@ -161,6 +169,8 @@ void update_check_stopped(struct update *update);
 /* --- update.c: answers that wait for the store --- */
 /* Takes `result` over. */
 int reply_after_sync(struct update *update, struct json *result, update_reply reply, void *ctx);
+/* What was refused is in the audit. */
+int reply_error_after_sync(struct update *update, const struct gw_error *err, const struct json_errors *mistakes, update_reply reply, void *ctx);
 /* Comes later, too. */
 int reply_error(struct update *update, const struct gw_error *err, const struct json_errors *mistakes, update_reply reply, void *ctx);
 void replies_drop(struct update *update);
@@ -170,6 +180,8 @@ void replies_drop(struct update *update);
 int record_event(struct update *update, const char *type, const struct campaign *campaign, const char *device, struct json *body);
 int record_command(struct update *update, const struct update_actor *actor, const char *command, const struct campaign *campaign, const char *result);
 int record_job(struct update *update, const struct job *job);
+/* Sets its time; door, principal, command and result are the caller's. */
+int record_audit(struct update *update, struct audit_row *row);
 /* Tells listeners of events once they are durable. */
 void record_announce(struct update *update);
 
@@ -273,7 +285,15 @@ void schedule_device_done(struct gw_device *device);
 void schedule_device(struct update *update, struct gw_device *device, enum fleet_event event);
 
 /* --- offer.c --- */
+/* Lower revisions of the campaign end; what they had begun for the same end goes on in it. When it is accepted, or approved. */
+void offer_supersede(struct campaign *campaign);
 void offers_free(struct update *update);
+
+/* --- verify.c, signed.c --- */
+void verifications_free(struct update *update);
+void signed_orders_free(struct update *update);
+/* Remembers from when on the clock was believed, once. */
+void signed_note_clock(struct update *update);
 
 /* --- visit.c --- */
 int visit_start(struct update *update, struct gw_device *device, enum gw_operation_kind kind, update_reply reply, void *ctx);

@@ -37,7 +37,7 @@ static void refuse(struct offer *offer, const struct gw_error *err) {
 /* Begun, with a file that the new revision has, too, and for the same end. What was not begun loses nothing by beginning anew. */
 static bool goes_on(const struct job *job, struct campaign *next) {
         const struct campaign_file *file = job->row.has_artifact ? campaign_find_file(next, job->row.artifact) : NULL;
-        if (job->state != JOB_STATE_IN_PROGRESS || !job->device || job->winding_down || (job->stopping && job_state_is_final(job->stop_state)))
+        if (job->state != JOB_STATE_IN_PROGRESS || !job->device || campaign_find_job(next, job->device) || job->winding_down || (job->stopping && job_state_is_final(job->stop_state)))
                 return false;
         /* The parts that a run works with belong to the file as it was read: it must be held by the new revision, too. */
         if (!file || gw_error_is_set(&file->error) || !package_is_ready(file->user.package))
@@ -58,6 +58,13 @@ static void supersede(struct campaign *campaign, struct campaign *next) {
         (void) campaign_set_state(campaign, CAMPAIGN_STATE_SUPERSEDED, reason);
         campaign_stop_jobs(campaign, JOB_STATE_SUPERSEDED, NULL);
         schedule(campaign->update);
+}
+
+void offer_supersede(struct campaign *campaign) {
+        struct campaign *old, *spare;
+        LIST_FOREACH_SAFE(old, spare, &campaign->update->campaigns, link)
+                if (strcmp(old->row.id, campaign->row.id) == 0 && old->row.revision < campaign->row.revision)
+                        supersede(old, campaign);
 }
 
 /* What nobody approved fetches nothing. */
@@ -81,20 +88,26 @@ static int answer_accepted(struct offer *offer, const struct campaign *campaign,
         return reply_after_sync(offer->update, result, offer->reply, offer->ctx);
 }
 
+/* A name belongs to whoever used it first: the machine itself, or a key, for as long as that key is there. */
+static bool may_follow(const struct offer *offer, const struct campaign_row *known, struct gw_error *err) {
+        const char *kid = offer->campaign->row.kid;
+        if (!kid || str_equal(kid, known->kid) || (known->kid && !keyring_find(offer->update->keyring, known->kid)))
+                return true;
+        gw_error_set(err, "campaign-other-key", "%s revision %" PRId64 " came from %s", known->id, known->revision, known->kid ? known->kid : "the gateway itself");
+        return false;
+}
+
 /* The same (id, revision) twice is the same order; a lower revision or other bytes are not. 1: known, answered. */
 static int compare_known(struct offer *offer, struct gw_error *err) {
         struct campaign *known;
         struct campaign_row *row = &offer->campaign->row;
         bool loaded;
         int r = campaign_look(offer->update, row->id, -1, &known, &loaded, NULL);
-        if (r == -ENOENT || (r >= 0 && known->row.revision < row->revision)) {
-                if (r >= 0 && loaded)
-                        campaign_free(known);
-                return 0;
-        }
         if (r < 0)
-                return r;
-        if (known->row.revision > row->revision) {
+                return r == -ENOENT ? 0 : r;
+        if (known->row.revision < row->revision) {
+                r = may_follow(offer, &known->row, err) ? 0 : -EPERM;
+        } else if (known->row.revision > row->revision) {
                 gw_error_set(err, "revision-lower", "revision %" PRId64 " of %s is known already", known->row.revision, row->id);
                 r = -EPERM;
         } else if (memcmp(known->row.digest, row->digest, DIGEST_SIZE) != 0) {
@@ -110,10 +123,9 @@ static int compare_known(struct offer *offer, struct gw_error *err) {
 
 static int accept_offer(struct offer *offer) {
         struct update *update = offer->update;
-        struct campaign *campaign = offer->campaign, *old;
+        struct campaign *campaign = offer->campaign;
         struct update_actor actor = { .door = offer->door, .principal = offer->principal };
         int r;
-        old = update_find_campaign(update, campaign->row.id);
         r = campaign_table_insert(update->options.store, &campaign->row);
         if (r < 0)
                 return r;
@@ -126,8 +138,8 @@ static int accept_offer(struct offer *offer) {
         if (r >= 0)
                 r = record_command(update, &actor, "campaign.start", campaign, offer->held ? "held" : "accepted");
         adopt_files(campaign);
-        if (old)
-                supersede(old, campaign);
+        if (!offer->held)
+                offer_supersede(campaign);
         if (r >= 0)
                 r = campaign_take_devices(campaign);
         campaign_arm_deadline(campaign);

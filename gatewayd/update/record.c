@@ -29,7 +29,7 @@ int record_event(struct update *update, const char *type, const struct campaign 
         return r;
 }
 
-static int append_audit(struct update *update, struct audit_row *row) {
+int record_audit(struct update *update, struct audit_row *row) {
         row->time_ms = update_wall_ms(update);
         row->credible = update_is_credible(update);
         return audit_table_append(update->options.store, row);
@@ -41,7 +41,7 @@ int record_command(struct update *update, const struct update_actor *actor, cons
                 row.has_document_digest = true;
                 memcpy(row.document_digest, campaign->row.digest, sizeof row.document_digest);
         }
-        return append_audit(update, &row);
+        return record_audit(update, &row);
 }
 
 int update_audit(struct update *update, const struct update_actor *actor, const char *command, const char *device, const char *result) {
@@ -50,7 +50,7 @@ int update_audit(struct update *update, const struct update_actor *actor, const 
                                  .command = (char *) command,
                                  .device = (char *) device,
                                  .result = (char *) result };
-        return append_audit(update, &row);
+        return record_audit(update, &row);
 }
 
 int record_job(struct update *update, const struct job *job) {
@@ -63,7 +63,7 @@ int record_job(struct update *update, const struct job *job) {
         row.hash_after = job->row.hash_after;
         row.version_after = job->row.version_after;
         row.result = job->row.result ? job->row.result : job->row.error_name ? job->row.error_name : job->row.state;
-        return append_audit(update, &row);
+        return record_audit(update, &row);
 }
 
 /* --- telling the listeners, in order, when it is durable --- */

@@ -98,17 +98,30 @@ int reply_after_sync(struct update *update, struct json *result, update_reply re
         return r;
 }
 
-int reply_error(struct update *update, const struct gw_error *err, const struct json_errors *mistakes, update_reply reply, void *ctx) {
+static struct pending_reply *error_new(struct update *update, const struct gw_error *err, const struct json_errors *mistakes, update_reply reply, void *ctx) {
         struct pending_reply *pending = reply_new(update, reply, ctx);
+        if (!pending)
+                return NULL;
+        pending->err = *err;
+        pending->mistakes = mistakes ? malloc(sizeof *mistakes) : NULL;
+        if (pending->mistakes)
+                *pending->mistakes = *mistakes;
+        return pending;
+}
+
+int reply_error_after_sync(struct update *update, const struct gw_error *err, const struct json_errors *mistakes, update_reply reply, void *ctx) {
+        struct pending_reply *pending = error_new(update, err, mistakes, reply, ctx);
+        int r = pending ? store_sync(update->options.store, reply_synced, pending, &pending->wait) : -ENOMEM;
+        if (r < 0 && pending)
+                reply_free(pending);
+        return r;
+}
+
+int reply_error(struct update *update, const struct gw_error *err, const struct json_errors *mistakes, update_reply reply, void *ctx) {
+        struct pending_reply *pending = error_new(update, err, mistakes, reply, ctx);
         int r;
         if (!pending)
                 return -ENOMEM;
-        pending->err = *err;
-        if (mistakes) {
-                pending->mistakes = malloc(sizeof *mistakes);
-                if (pending->mistakes)
-                        *pending->mistakes = *mistakes;
-        }
         r = loop_defer(update->options.loop, reply_deferred, pending, &pending->deferral);
         if (r < 0)
                 reply_free(pending);
@@ -296,6 +309,8 @@ int update_new(const struct update_options *options, struct update **ret_update,
         list_init(&update->visits);
         list_init(&update->asking);
         list_init(&update->offers);
+        list_init(&update->verifications);
+        list_init(&update->signed_orders);
         list_init(&update->replies);
         update->announced_seq = event_table_newest(options->store);
         r = load_unfinished(update, err);
@@ -362,7 +377,8 @@ static void tell_stopped(void *ctx) {
 }
 
 void update_check_stopped(struct update *update) {
-        if (!update->stopping || update->stopped_timer || update->n_running > 0 || update->n_visiting > 0 || !packages_are_idle(update))
+        if (!update->stopping || update->stopped_timer || update->n_running > 0 || update->n_visiting > 0 || !packages_are_idle(update) ||
+            !list_is_empty(&update->verifications))
                 return;
         (void) timer_start(update->options.loop, 0, tell_stopped, update, &update->stopped_timer);
 }
@@ -393,10 +409,13 @@ void update_free(struct update *update) {
         if (update->announcing)
                 store_sync_cancel(update->announce_wait);
         fleet_unlisten(update->options.fleet, heard, update);
+        signed_orders_free(update);
+        verifications_free(update);
         offers_free(update);
         LIST_FOREACH_SAFE(campaign, spare, &update->campaigns, link)
                 campaign_free(campaign);
         replies_drop(update);
+        keyring_unref(update->keyring);
         free(update);
 }
 

@@ -29,6 +29,7 @@
 #include "store/event_table.h"
 #include "store/store.h"
 
+struct keyring;
 struct update;
 
 struct update_options {
@@ -38,6 +39,7 @@ struct update_options {
         struct artifacts *artifacts;
         const struct driver_registry *registry;
         const struct settings *settings; /* see update_set_settings() */
+        const char *gateway_id;          /* for the audience of what is signed */
         const struct clock *clock;       /* NULL: clock_real() */
         bool (*clock_is_credible)(void *ctx);
         void *clock_ctx;
@@ -120,6 +122,10 @@ int update_artifact_inspect(struct update *update, const uint8_t sha256[DIGEST_S
 /* Notes an act of a person that is no campaign into the audit chain: device.adopt and its like. */
 int update_audit(struct update *update, const struct update_actor *actor, const char *command, const char *device, const char *result);
 
+/* The keys that count from now on (a reference is taken). Campaigns whose key is gone, or is another one than before, are paused. Also
+ * before update_begin(). NULL: none. */
+void update_set_keyring(struct update *update, struct keyring *keyring);
+const struct keyring *update_keyring(const struct update *update); /* NULL: none */
 /* Other keys are loaded: unfinished campaigns whose key is not known any more are paused (key-revoked). Also after update_new(). */
 void update_keys_changed(struct update *update, bool (*is_known)(void *ctx, const char *kid), void *ctx);
 

@@ -32,6 +32,7 @@ static void slice(void *ctx) {
 }
 
 void update_upkeep(struct update *update) {
+        signed_note_clock(update);
         if (!update->upkeep_timer && !update->stopping)
                 (void) timer_start(update->options.loop, 0, slice, update, &update->upkeep_timer);
 }
