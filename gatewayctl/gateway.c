@@ -193,6 +193,18 @@ int run_gateway_health(struct session *session, struct failure *failure) {
 
 /* --- reload --- */
 
+static void print_keys(const struct json *keys, struct strbuf *out) {
+        int64_t n_known = 0;
+
+        if (!keys)
+                return;
+        json_member_int(keys, "known", 0, INT64_MAX, &n_known);
+        strbuf_appendf(out, "Keys that may sign: %" PRId64 ".\n", n_known);
+        JSON_FOREACH_ITEM(i, fault, json_child(keys, "left_out"))
+                strbuf_appendf(out, "Left out: %s: %s (%s)\n", json_member_text(fault, "file"), json_member_text(fault, "text"),
+                               json_member_text(fault, "name"));
+}
+
 int run_gateway_reload(struct session *session, struct failure *failure) {
         _cleanup_strbuf_ struct strbuf out = STRBUF_INIT(TEXT_LIMIT);
         _cleanup_json_ struct json *result = NULL;
@@ -212,5 +224,6 @@ int run_gateway_reload(struct session *session, struct failure *failure) {
         json_member_int(result, "adopted", 0, INT64_MAX, &n_adopted);
         strbuf_appendf(&out, "Configuration read: %zu changed, %" PRId64 " devices newly adopted.\n",
                        json_length(json_child(result, "changed")), n_adopted);
+        print_keys(json_child(result, "keys"), &out);
         return session_print(session, &out, failure);
 }

@@ -26,6 +26,7 @@
 #include "plugin/plugins.h"
 #include "store/store.h"
 #include "trust/digest.h"
+#include "trust/keyring.h"
 #include "trust/tls.h"
 #include "update/update.h"
 
@@ -191,6 +192,45 @@ int daemon_check_config(const char *config_file) {
         return r < 0 ? DAEMON_EXIT_CONFIG : DAEMON_EXIT_OK;
 }
 
+/* --- keys --- */
+
+/* A key that cannot be used must not keep the others from theirs; it is told each time. */
+static void log_faults(const struct keyring *keyring) {
+        for (size_t i = 0; i < keyring_fault_count(keyring); i++) {
+                const struct keyring_fault *fault = keyring_fault_at(keyring, i);
+                log_error(&(struct log_fields){ .error = fault->error.name }, "the key file %s is left out: %s", fault->file, fault->error.text);
+        }
+}
+
+static int start_keys(struct daemon *daemon, struct gw_error *err) {
+        _cleanup_keyring_ struct keyring *keyring = NULL;
+        int r = keyring_load(daemon->settings->trust.keys_dir, &keyring, err);
+        if (r == -ENOMEM)
+                return r;
+        /* Without keys the gateway still does all that it is told on the spot, and goes on with what it accepted. */
+        if (r < 0) {
+                log_error(&(struct log_fields){ .error = err->name }, "no signed order is accepted: %s", err->text);
+                *err = (struct gw_error){ 0 };
+                return 0;
+        }
+        log_faults(keyring);
+        update_set_keyring(daemon->update, keyring);
+        return 0;
+}
+
+static int describe_keys(const struct keyring *keyring, struct json *result) {
+        struct json *json = json_set_new_object(result, "keys"), *left_out = json ? json_set_new_array(json, "left_out") : NULL;
+        int r = left_out ? json_set_int(json, "known", (int64_t) keyring_count(keyring)) : -ENOMEM;
+        for (size_t i = 0; i < keyring_fault_count(keyring) && r >= 0; i++) {
+                const struct keyring_fault *fault = keyring_fault_at(keyring, i);
+                struct json *row = json_append_new_object(left_out);
+                r = json_set_string(row, "file", fault->file);
+                r |= json_set_string(row, "name", fault->error.name);
+                r |= json_set_string(row, "text", fault->error.text);
+        }
+        return r;
+}
+
 /* --- reload --- */
 
 static void note_change(void *ctx, const char *section, const char *key, bool needs_restart) {
@@ -228,11 +268,16 @@ static int take_settings(struct daemon *daemon, struct settings *settings, struc
 static int reload(void *ctx, struct json **ret_result, struct config_errors *mistakes, struct gw_error *err) {
         struct daemon *daemon = ctx;
         _cleanup_json_ struct json *result = json_new_object();
+        _cleanup_keyring_ struct keyring *keyring = NULL;
         struct settings *settings = NULL;
         size_t n_before = fleet_count(daemon->fleet).n_adopted;
         int r = settings_load(daemon->config_file, mistakes, &settings);
         if (r >= 0 && config_errors_any(mistakes))
                 r = -EINVAL;
+        if (r >= 0 && keyring_load(settings->trust.keys_dir, &keyring, err) < 0) {
+                settings_free(settings);
+                return -EINVAL;
+        }
         if (r >= 0)
                 r = take_settings(daemon, settings, result, mistakes, err);
         if (r < 0) {
@@ -240,6 +285,11 @@ static int reload(void *ctx, struct json **ret_result, struct config_errors *mis
                 gw_error_set(err, "config-invalid", "the configuration has mistakes; the old one stays in force");
                 return r;
         }
+        log_faults(keyring);
+        update_set_keyring(daemon->update, keyring);
+        r = describe_keys(keyring, result);
+        if (r < 0)
+                return r;
         r = fleet_read_adoption_list(daemon->fleet, mistakes);
         if (r < 0) {
                 gw_error_set(err, "adoption-list-unreadable", "the adoption list has mistakes; nothing of it was taken over");
@@ -404,6 +454,7 @@ static int start_update(struct daemon *daemon, struct gw_error *err) {
                                           .artifacts = daemon->artifacts,
                                           .registry = daemon->registry,
                                           .settings = daemon->settings,
+                                          .gateway_id = daemon->gateway_id,
                                           .clock_is_credible = clock_is_credible,
                                           .clock_ctx = daemon };
         int r = update_new(&options, &daemon->update, err);
@@ -456,6 +507,8 @@ static int start(struct daemon *daemon, struct gw_error *err) {
                 r = start_artifacts(daemon, err);
         if (r >= 0)
                 r = start_update(daemon, err);
+        if (r >= 0)
+                r = start_keys(daemon, err);
         if (r >= 0)
                 r = start_api(daemon, err);
         if (r < 0)

@@ -8,6 +8,7 @@
 #include "document/names.h"
 #include "store/campaign_table.h"
 #include "store/event_table.h"
+#include "trust/keyring.h"
 
 #define OUTBOX_WARNING_PERCENT 80
 
@@ -37,6 +38,14 @@ static void look_at_driver(void *ctx, const struct gw_driver *driver) {
                 problem(health, "plugin-start-failed", "driver %s is not running", driver->name);
 }
 
+static void look_at_keys(struct health *health) {
+        const struct keyring *keyring = update_keyring(health->options->update);
+        for (size_t i = 0; i < keyring_fault_count(keyring); i++) {
+                const struct keyring_fault *fault = keyring_fault_at(keyring, i);
+                problem(health, fault->error.name, "the key file %s is left out: %s", fault->file, fault->error.text);
+        }
+}
+
 static void look_at_parts(struct health *health) {
         const struct api_options *options = health->options;
         int r = store_failure(options->store);
@@ -49,6 +58,7 @@ static void look_at_parts(struct health *health) {
         if (options->plugins)
                 plugins_each(options->plugins, look_at_plugin, health);
         driver_registry_each(options->registry, look_at_driver, health);
+        look_at_keys(health);
 }
 
 static void add_devices(struct health *health, struct json *result) {
