@@ -6,6 +6,7 @@
 
 #include "api/events.h"
 #include "api/methods.h"
+#include "api/signed_command.h"
 #include "base/error_catalogue.h"
 #include "base/str.h"
 
@@ -38,7 +39,9 @@ void call_free(struct call *call) {
         if (call->caller)
                 call->caller->n_calls--;
         store_sync_cancel(call->wait);
+        signed_command_free(call->signed_command);
         json_free(call->result);
+        free(call->failure);
         command_deinit(&call->command);
         cleanup_close(&call->fd);
         list_remove(&call->link);
@@ -131,6 +134,34 @@ void call_answer_durable(struct call *call, struct json *result) {
                 call_fail_errno(call, r, NULL);
 }
 
+struct call_failure {
+        struct gw_error err;
+        struct json_errors mistakes;
+};
+
+static void failure_is_durable(void *ctx, int result) {
+        struct call *call = ctx;
+        struct call_failure *failure = TAKE_PTR(call->failure);
+        (void) result; /* a store that failed ends the daemon; the refusal holds either way */
+        call->wait = NULL;
+        call_fail(call, &failure->err, json_errors_any(&failure->mistakes) ? &failure->mistakes : NULL);
+        free(failure);
+}
+
+void call_fail_durable(struct call *call, const struct gw_error *err, const struct json_errors *mistakes) {
+        call->failure = malloc(sizeof *call->failure);
+        if (!call->failure) {
+                call_fail(call, err, mistakes);
+                return;
+        }
+        json_errors_init(&call->failure->mistakes);
+        if (mistakes)
+                call->failure->mistakes = *mistakes;
+        call->failure->err = *err;
+        if (store_sync(call->api->options.store, failure_is_durable, call, &call->wait) < 0)
+                call_fail(call, err, mistakes);
+}
+
 void call_reply(void *ctx, struct json *result, const struct gw_error *err, const struct json_errors *mistakes) {
         struct call *call = ctx;
         if (err)
@@ -182,9 +213,11 @@ static void check_local_right(const struct call *call, struct gw_error *err) {
 
 static void check_remote_right(const struct call *call, struct gw_error *err) {
         const struct command_method *method = call->command.method;
+        bool needs_signature = method->right == COMMAND_RIGHT_ORDER || method->right == COMMAND_RIGHT_WIDEN ||
+                               (method->right == COMMAND_RIGHT_STOP && !call->api->options.settings->mqtt.unsigned_stop);
         if (method->right == COMMAND_RIGHT_LOCAL || method->streams)
                 gw_error_set(err, "not-allowed-here", "%s is for the control socket only", method->name);
-        else if (method->right == COMMAND_RIGHT_ORDER || method->right == COMMAND_RIGHT_WIDEN)
+        else if (needs_signature && !json_has(call->params, "jws"))
                 gw_error_set(err, "signature-required", "%s is carried out from far only when it is signed", method->name);
 }
 
@@ -225,10 +258,12 @@ void call_line(struct caller *caller, const char *line, size_t size, int *fd) {
         call->params = call->command.params;
         if (call->command.method->takes_file)
                 call->fd = TAKE_FD(*fd);
-        if (may_run(call, &err))
-                methods[call->command.method->id](call);
-        else
+        if (!may_run(call, &err))
                 call_fail(call, &err, NULL);
+        else if (signed_command_is(call))
+                signed_command_begin(call);
+        else
+                methods[call->command.method->id](call);
 }
 
 /* --- what several methods need --- */

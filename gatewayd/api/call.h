@@ -24,7 +24,9 @@
 #define SUBSCRIPTION_QUEUE_BYTES (512u * 1024u) /* unsent, above it the backlog waits */
 #define PROGRESS_QUEUE_BYTES (64u * 1024u)      /* unsent, above it progress is dropped */
 
+struct call_failure;
 struct caller;
+struct signed_command;
 struct subscription;
 struct door_socket;
 
@@ -83,8 +85,11 @@ struct call {
         char principal[CALLER_PRINCIPAL_SIZE];
         struct update_actor actor;
 
+        struct signed_command *signed_command; /* whose params count; NULL: those of the request */
+
         struct store_wait *wait;
-        struct json *result; /* waits for the disk */
+        struct json *result;          /* waits for the disk */
+        struct call_failure *failure; /* likewise */
         /* What a method keeps; `drop` frees it when the call ends in whatever way. */
         void *work;
         void (*drop)(struct call *call);
@@ -99,6 +104,8 @@ void call_answer(struct call *call, struct json *result);
 void call_answer_durable(struct call *call, struct json *result);
 /* mistakes: NULL or those that belong to err. */
 void call_fail(struct call *call, const struct gw_error *err, const struct json_errors *mistakes);
+/* The same when everything written so far is on the disk. */
+void call_fail_durable(struct call *call, const struct gw_error *err, const struct json_errors *mistakes);
 /* r negative; err counts where it is set. */
 void call_fail_errno(struct call *call, int r, const struct gw_error *err);
 /* The method's own params are wrong in a way that only it can see. path: "params.after". */

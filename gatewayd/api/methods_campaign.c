@@ -9,8 +9,10 @@
 #define CAMPAIGN_TOKEN_SIZE (STR_ID_MAX + 24) /* "<id>@<revision>" */
 
 void method_campaign_start(struct call *call) {
-        call_started(call, update_campaign_start(call->api->options.update, &call->actor, json_child(call->params, "document"), call_reply,
-                                                 call));
+        struct update *update = call->api->options.update;
+        const char *jws = call_text(call, "jws");
+        call_started(call, jws ? update_campaign_start_signed(update, &call->actor, jws, strlen(jws), call_reply, call)
+                               : update_campaign_start(update, &call->actor, json_child(call->params, "document"), call_reply, call));
 }
 
 void method_campaign_pause(struct call *call) {
@@ -241,5 +243,8 @@ static void planned(void *ctx, struct json *plan, const struct gw_error *err, co
 }
 
 void method_campaign_plan(struct call *call) {
-        call_started(call, update_campaign_plan(call->api->options.update, json_child(call->params, "document"), planned, call));
+        struct update *update = call->api->options.update;
+        const char *jws = call_text(call, "jws");
+        call_started(call, jws ? update_campaign_plan_signed(update, jws, strlen(jws), planned, call)
+                               : update_campaign_plan(update, json_child(call->params, "document"), planned, call));
 }

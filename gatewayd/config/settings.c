@@ -311,6 +311,10 @@ static void load_windows(struct loader *loader, const struct place *place) {
                 check_time_zone(loader, place, settings->policy.maintenance_windows[i].timezone);
 }
 
+static void load_mqtt(struct loader *loader, const struct place *place) {
+        loader->settings->mqtt.unsigned_stop = setting_bool(place->values, "unsigned_stop");
+}
+
 static void load_policy(struct loader *loader, const struct place *place) {
         struct settings *settings = loader->settings;
 
@@ -356,7 +360,7 @@ static void load_plain_sections(struct loader *loader) {
                 void (*load)(struct loader *loader, const struct place *place);
         } sections[] = {
                 {"gateway", load_gateway}, {"log", load_log},       {"artifacts", load_artifacts}, {"trust", load_trust},
-                {"https", load_https},     {"notify", load_notify},
+                {"https", load_https},     {"notify", load_notify}, {"mqtt", load_mqtt},
                 {"policy", load_policy},   {"limits", load_limits}, {"serial", load_serial},       {"mcuboot", load_mcuboot},
         };
 

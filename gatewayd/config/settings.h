@@ -111,6 +111,10 @@ struct settings {
         } notify;
 
         struct {
+                bool unsigned_stop; /* pause and cancel without a signature */
+        } mqtt;
+
+        struct {
                 const char *mode; /* "test-and-confirm", ... */
                 int64_t concurrency;
                 int64_t attempts;

@@ -101,6 +101,12 @@ static const struct gw_setting notify_table[] = {
         END,
 };
 
+static const struct gw_setting mqtt_table[] = {
+        BOOL("unsigned_stop", "yes",
+             "May campaigns be paused and canceled over MQTT without a signature? Whoever may speak there may stop, then."),
+        END,
+};
+
 static const struct gw_setting policy_table[] = {
         ENUM("mode", "test-and-confirm|confirm-only|test-only|upload-only", "test-and-confirm",
              "How devices are brought to the new image."),
@@ -171,6 +177,7 @@ const struct settings_section_info settings_sections[] = {
          "they are read again at every reload."},
         {"https", false, https_table, "The HTTPS door: campaigns from lists on a web server, events to a URL. Both are optional."},
         {"notify", false, notify_table, "Whom to tell when something needs a person."},
+        {"mqtt", false, mqtt_table, "The door to an MQTT broker."},
         {"policy", false, policy_table, "What holds where a campaign does not say otherwise."},
         {"limits", false, limits_table, "Bounds that keep the machine alive."},
         {"serial", false, serial_table, "Serial ports."},
@@ -188,6 +195,8 @@ bool settings_is_live(const char *kind, const char *key) {
         static const char *const live_kinds[] = {"log", "artifacts", "trust", "policy", "mcuboot", "notify", "source"};
         static const char *const live_gateway_keys[] = {"groups", "control_group", "adoption_list", "auto_adopt"};
 
+        if (strcmp(kind, "mqtt") == 0 && strcmp(key, "unsigned_stop") == 0)
+                return true;
         for (size_t i = 0; i < ARRAY_SIZE(live_kinds); i++)
                 if (strcmp(kind, live_kinds[i]) == 0)
                         return true;

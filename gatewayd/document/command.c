@@ -61,8 +61,7 @@ static int read_envelope(const struct json *tree, struct command *command, struc
         return 0;
 }
 
-/* After the check: what was written 5.0 reads as 5, so that nobody behind has to know. */
-static int settle_integers(const struct command_method *method, struct json *params) {
+int params_settle(const struct command_method *method, struct json *params) {
         int r = 0;
 
         for (const struct command_param *param = method->params; param->name; param++) {
@@ -85,12 +84,12 @@ static int read_params(struct json *tree, struct command *command, struct json_e
                 return failed(err, COMMAND_CODE_INTERNAL, "out-of-memory", "no memory for the request");
         if (json_member(tree, "params", &params) == 0)
                 command->params = params;
-        if (!params_check(&reader, (struct place){params, "params"}, command->method)) {
+        if (!params_check_outer(&reader, (struct place){params, "params"}, command->method)) {
                 gw_error_set(err, "params-invalid", "%zu mistake%s in the params of %s", reader.n_mistakes,
                              reader.n_mistakes == 1 ? "" : "s", command->method->name);
                 return COMMAND_CODE_INVALID_PARAMS;
         }
-        if (reader.out_of_memory || settle_integers(command->method, params) < 0)
+        if (reader.out_of_memory || params_settle(command->method, params) < 0)
                 return failed(err, COMMAND_CODE_INTERNAL, "out-of-memory", "no memory for the request");
         return 0;
 }

@@ -92,7 +92,10 @@ struct command_method {
 extern const struct command_method command_methods[COMMAND_METHOD_COUNT_]; /* indexed by id */
 const struct command_method *command_method_find(const char *name);        /* NULL */
 
-/* A checked request. params and id are lent by tree. */
+/* May the method come as a signed command, its own params within the JWS? */
+bool command_may_be_signed(const struct command_method *method);
+
+/* A checked request. params and id are lent by tree. Of a method that may be signed they are its own, or {"jws"} alone. */
 struct command {
         const struct command_method *method;
         const struct json *params; /* an object; NULL where the request has none */

@@ -82,8 +82,9 @@ static const struct {
 } params_rows[] = {
         {"campaign.start", "{\"document\":{}}", NULL},
         {"campaign.start", "{\"document\":[]}", "params.document"},
-        {"campaign.start", "{}", "params.document"},
-        {"campaign.start", "{\"document\":{},\"jws\":\"x\"}", "params.jws"},
+        {"campaign.start", "{}", "params"},
+        {"campaign.start", "{\"jws\":\"a.b.c\"}", NULL},
+        {"campaign.start", "{\"document\":{},\"jws\":\"x\"}", "params"},
         {"campaign.pause", "{\"id\":\"a\",\"reason\":\"rain\"}", NULL},
         {"campaign.pause", "{\"id\":\"..\"}", "params.id"},
         {"campaign.retry", "{\"id\":\"a\",\"errors\":[\"smp-no-answer\"],\"devices\":[\"smp-udp:a\"]}", NULL},

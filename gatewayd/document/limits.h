@@ -38,6 +38,8 @@
 #define CAMPAIGN_DEADLINE_DEFAULT_MS (14ll * 24 * 3600 * 1000)
 #define CAMPAIGN_DEADLINE_MAX_MS (180ll * 24 * 3600 * 1000) /* after acceptance */
 
+#define JWS_SIZE_MAX 1000000              /* characters of a signed campaign or command: it must fit into a request */
+#define COMMAND_SIGNED_MAX_S 600          /* exp of a signed command at most so far behind its iat */
 #define COMMAND_ID_MAX 128                /* characters of a request's id, where it is a text */
 #define JSON_INTEGER_MAX 9007199254740991 /* 2^53 - 1: every JSON reader can hold it */
 #define COMMAND_CSV_MAX 1000000           /* characters of a device list within one request */

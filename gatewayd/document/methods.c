@@ -21,12 +21,10 @@
         { .name = member, .kind = PARAM_BOOL }
 #define REQUIRED_TEXT(member, text_rule)                                                                                                   \
         { .name = member, .kind = PARAM_TEXT, .rule = &text_rule, .required = true }
-#define REQUIRED_OBJECT(member)                                                                                                            \
-        { .name = member, .kind = PARAM_OBJECT, .required = true }
+#define OBJECT(member)                                                                                                                     \
+        { .name = member, .kind = PARAM_OBJECT }
 #define NULLABLE_TEXT(member, text_rule)                                                                                                   \
         { .name = member, .kind = PARAM_TEXT, .rule = &text_rule, .nullable = true }
-#define NOT_YET(member)                                                                                                                    \
-        { .name = member, .kind = PARAM_NOT_YET }
 #define LIMIT INTEGER("limit", 1, COMMAND_PAGE_MAX)
 #define END                                                                                                                                \
         { .name = NULL }
@@ -35,8 +33,9 @@ static const struct command_param no_params[] = {END};
 static const struct command_param campaign_id_params[] = {REQUIRED_TEXT("id", rule_id), END};
 static const struct command_param device_words_params[] = {REQUIRED_TEXT("id", rule_device_words), END};
 
-static const struct command_param start_params[] = {REQUIRED_OBJECT("document"), NOT_YET("jws"), END};
-static const struct command_param plan_params[] = {REQUIRED_OBJECT("document"), LIMIT, END};
+static const struct command_param signed_params[] = {REQUIRED_TEXT("jws", rule_jws), END};
+static const struct command_param start_params[] = {OBJECT("document"), TEXT("jws", rule_jws), END};
+static const struct command_param plan_params[] = {OBJECT("document"), TEXT("jws", rule_jws), LIMIT, END};
 static const struct command_param pause_params[] = {REQUIRED_TEXT("id", rule_id), TEXT("reason", rule_name), END};
 static const struct command_param retry_params[] = {
         REQUIRED_TEXT("id", rule_id),
@@ -112,6 +111,11 @@ static const struct command_param subscribe_params[] = {
 
 /* --- rules over several members --- */
 
+static void check_order(struct reader *reader, struct place params) {
+        if (json_has(params.json, "document") == json_has(params.json, "jws"))
+                reader_mistake(reader, params.path, NULL, "expected exactly one of document and jws");
+}
+
 static void check_adopt(struct reader *reader, struct place params) {
         bool by_glob = json_has(params.json, "match");
 
@@ -140,7 +144,7 @@ static void check_set(struct reader *reader, struct place params) {
 #define METHOD(id_, name_, right_, params_, ...) [id_] = {.id = id_, .name = name_, .right = right_, .params = params_, __VA_ARGS__}
 
 const struct command_method command_methods[COMMAND_METHOD_COUNT_] = {
-        METHOD(COMMAND_CAMPAIGN_START, "campaign.start", ORDER, start_params),
+        METHOD(COMMAND_CAMPAIGN_START, "campaign.start", ORDER, start_params, .check = check_order),
         METHOD(COMMAND_CAMPAIGN_PAUSE, "campaign.pause", STOP, pause_params),
         METHOD(COMMAND_CAMPAIGN_RESUME, "campaign.resume", WIDEN, campaign_id_params),
         METHOD(COMMAND_CAMPAIGN_CONTINUE, "campaign.continue", WIDEN, campaign_id_params),
@@ -149,7 +153,7 @@ const struct command_method command_methods[COMMAND_METHOD_COUNT_] = {
         METHOD(COMMAND_CAMPAIGN_LIST, "campaign.list", READ, campaign_list_params),
         METHOD(COMMAND_CAMPAIGN_GET, "campaign.get", READ, campaign_get_params),
         METHOD(COMMAND_CAMPAIGN_REPORT, "campaign.report", READ, report_params),
-        METHOD(COMMAND_CAMPAIGN_PLAN, "campaign.plan", READ, plan_params),
+        METHOD(COMMAND_CAMPAIGN_PLAN, "campaign.plan", READ, plan_params, .check = check_order),
         METHOD(COMMAND_DEVICE_LIST, "device.list", READ, device_list_params),
         METHOD(COMMAND_DEVICE_GET, "device.get", READ, device_words_params),
         METHOD(COMMAND_DEVICE_SCAN, "device.scan", WIDEN, scan_params),
@@ -175,6 +179,10 @@ const struct command_method *command_method_find(const char *name) {
                 if (strcmp(command_methods[i].name, name) == 0)
                         return &command_methods[i];
         return NULL;
+}
+
+bool command_may_be_signed(const struct command_method *method) {
+        return method->right == COMMAND_RIGHT_STOP || method->right == COMMAND_RIGHT_WIDEN;
 }
 
 /* --- checking --- */
@@ -209,25 +217,36 @@ static void check_param(struct reader *reader, struct place params, const struct
         case PARAM_OBJECT:
                 reader_object(reader, params, param->name, &object);
                 return;
-        case PARAM_NOT_YET:
-                if (json_has(params.json, param->name))
-                        reader_mistake(reader, params.path, param->name, "not supported by this version");
-                return;
         }
 }
 
-bool params_check(struct reader *reader, struct place params, const struct command_method *method) {
+static void check_members(struct reader *reader, struct place params, const struct command_param *table) {
         const char *allowed[PARAMS_MAX];
-        size_t n_before = reader->n_mistakes, n_allowed = 0;
+        size_t n_allowed = 0;
 
-        for (const struct command_param *param = method->params; param->name; param++)
+        for (const struct command_param *param = table; param->name; param++)
                 allowed[n_allowed++] = param->name;
         reader_members(reader, params, allowed, n_allowed);
         if (json_kind(params.json) != JSON_KIND_OBJECT)
-                return false;
-        for (const struct command_param *param = method->params; param->name; param++)
+                return;
+        for (const struct command_param *param = table; param->name; param++)
                 check_param(reader, params, param);
-        if (method->check)
+}
+
+bool params_check(struct reader *reader, struct place params, const struct command_method *method) {
+        size_t n_before = reader->n_mistakes;
+
+        check_members(reader, params, method->params);
+        if (method->check && json_kind(params.json) == JSON_KIND_OBJECT)
                 method->check(reader, params);
+        return reader->n_mistakes == n_before;
+}
+
+bool params_check_outer(struct reader *reader, struct place params, const struct command_method *method) {
+        size_t n_before = reader->n_mistakes;
+
+        if (!command_may_be_signed(method) || !json_has(params.json, "jws"))
+                return params_check(reader, params, method);
+        check_members(reader, params, signed_params);
         return reader->n_mistakes == n_before;
 }

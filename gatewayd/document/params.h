@@ -16,7 +16,6 @@ enum param_kind {
         PARAM_INTEGER,
         PARAM_BOOL,
         PARAM_OBJECT,
-        PARAM_NOT_YET, /* in the design, refused by name */
 };
 
 struct command_param {
@@ -35,3 +34,7 @@ bool params_is_request_id(const struct json *id);
 
 /* params.json is an object, else that is the mistake. */
 bool params_check(struct reader *reader, struct place params, const struct command_method *method);
+/* As a request holds them: those, or {"jws"} where the method may be signed. */
+bool params_check_outer(struct reader *reader, struct place params, const struct command_method *method);
+/* What was written 5.0 reads as 5 from now on, so that nobody behind the check has to know. -ENOMEM. */
+int params_settle(const struct command_method *method, struct json *params);

@@ -61,6 +61,7 @@ extern const struct text_rule rule_job_state;
 extern const struct text_rule rule_device_state;
 extern const struct text_rule rule_epoch; /* 16 hexadecimal digits */
 extern const struct text_rule rule_csv;   /* 1..COMMAND_CSV_MAX, with line breaks */
+extern const struct text_rule rule_jws;   /* 1..JWS_SIZE_MAX printable ASCII ($defs/jws); trust/jws.h says what is wrong with it */
 
 /* An integer in JSON Schema's sense: 5, 5.0, 5e0. -EINVAL. */
 int reader_get_integer(const struct json *value, int64_t *ret);

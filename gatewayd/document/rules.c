@@ -174,6 +174,16 @@ static bool is_csv(const char *text) {
         return *text && text_length(text) <= COMMAND_CSV_MAX;
 }
 
+/* Only what a JWS can hold at all, so that what is wrong with one is said by its own error. */
+static bool is_jws(const char *text) {
+        size_t size = 0;
+
+        for (; text[size]; size++)
+                if (text[size] <= ' ' || text[size] > '~' || size >= JWS_SIZE_MAX)
+                        return false;
+        return size > 0;
+}
+
 const struct text_rule rule_id = {str_is_id, "1 to 64 of A-Z a-z 0-9 _ . -"};
 const struct text_rule rule_device_id = {str_is_device_id, "a device id, <driver>:<key>"};
 const struct text_rule rule_device_words = {is_name, "a device id, or the name or key of a device"};
@@ -203,3 +213,4 @@ const struct text_rule rule_job_state = {is_job_state, "the state of a job"};
 const struct text_rule rule_device_state = {is_device_state, "discovered, adopted or configured"};
 const struct text_rule rule_epoch = {is_epoch, "16 hexadecimal digits in lower case"};
 const struct text_rule rule_csv = {is_csv, "a list of devices, at most 1000000 characters"};
+const struct text_rule rule_jws = {is_jws, "a JWS, at most 1000000 printable characters"};

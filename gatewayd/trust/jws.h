@@ -21,7 +21,7 @@
 #include "trust/keyring.h"
 
 #define JWS_HEADER_MAX 512 /* bytes of the header's JSON */
-#define JWS_TEXT_MAX 1000000 /* characters of the whole */
+#define JWS_TEXT_MAX 1000000 /* characters of the whole; JWS_SIZE_MAX of document/limits.h */
 
 #define JWS_TYPE_CAMPAIGN "gatewayd-campaign+jws"
 #define JWS_TYPE_COMMAND "gatewayd-command+jws"

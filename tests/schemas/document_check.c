@@ -2,7 +2,7 @@
 
 /*
  * What the daemon says to documents: `document_check KIND FILE...` prints a line for each file, "good" or "bad: <path>: <why>". KIND is
- * campaign, campaign-signed, command or reply. test_corpus.py holds it against the schemas.
+ * campaign, campaign-signed, command, command-signed or reply. test_corpus.py holds it against the schemas.
  */
 
 #include <stdio.h>
@@ -12,6 +12,7 @@
 #include "base/json_errors.h"
 #include "document/campaign.h"
 #include "document/command.h"
+#include "document/command_signed.h"
 
 static bool check_campaign(const char *text, size_t size, enum campaign_origin origin, struct json_errors *errors) {
         const struct campaign_parse_options options = {.origin = origin};
@@ -43,6 +44,13 @@ static bool check_command(const char *text, size_t size, struct json_errors *err
         return campaign_document_read(json_child(command.params, "document"), "params.document", NULL, &document, errors) == 0;
 }
 
+static bool check_signed_command(const char *text, size_t size, struct json_errors *errors) {
+        _cleanup_command_signed_ struct command_signed command = {0};
+        _cleanup_json_ struct json *json = NULL;
+
+        return json_parse(text, size, 0, &json, NULL) == 0 && command_signed_read(json, &command, errors) == 0;
+}
+
 static bool check_reply(const char *text, size_t size, struct json_errors *errors) {
         _cleanup_command_reply_ struct command_reply reply = {0};
         struct gw_error err = {.name = ""};
@@ -60,6 +68,7 @@ static const struct {
         {"campaign", check_local_campaign},
         {"campaign-signed", check_signed_campaign},
         {"command", check_command},
+        {"command-signed", check_signed_command},
         {"reply", check_reply},
 };
 
@@ -91,6 +100,6 @@ int main(int argc, char **argv) {
                                 return 2;
                 return 0;
         }
-        fprintf(stderr, "usage: document_check campaign|campaign-signed|command|reply FILE...\n");
+        fprintf(stderr, "usage: document_check campaign|campaign-signed|command|command-signed|reply FILE...\n");
         return 2;
 }

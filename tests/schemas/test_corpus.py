@@ -18,7 +18,7 @@ import pytest
 from schema_tools import SCHEMAS, Validator, problems
 
 CORPUS = pathlib.Path(__file__).parent / "corpus"
-PROGRAM_KINDS = ["campaign", "campaign-signed", "command", "reply"]
+PROGRAM_KINDS = ["campaign", "campaign-signed", "command", "command-signed", "reply"]
 DOCUMENTS = [(path.parent.parent.name, path.parent.name, path) for path in sorted(CORPUS.glob("*/*/*.json"))]
 
 
@@ -67,6 +67,16 @@ def test_every_method_has_params_and_a_result():
     assert {document["method"] for document in named.values()} == set(methods)
 
 
+def test_signed_commands_are_those_that_may_be_signed():
+    named = set(SCHEMAS["command-signed"]["properties"]["method"]["enum"])
+    for rule in SCHEMAS["command"]["allOf"]:
+        params = rule["then"]["properties"]["params"]
+        assert (rule["if"]["properties"]["method"]["const"] in named) == ("anyOf" in params), rule
+    for rule in SCHEMAS["command-signed"]["allOf"]:
+        assert rule["if"]["properties"]["method"]["const"] in named
+    assert len(SCHEMAS["command-signed"]["allOf"]) == len(named)
+
+
 LIMITS = [
     ("CAMPAIGN_ARTIFACTS_MAX", "campaign", "properties.artifacts.maxItems"),
     ("CAMPAIGN_COMPATIBLE_MAX", "campaign", "$defs.artifact.properties.compatible.maxItems"),
@@ -96,6 +106,9 @@ LIMITS = [
     ("CAMPAIGN_TRIAL_CHECKS_MAX", "campaign", "$defs.policy.properties.trial.properties.checks.maximum"),
     ("CAMPAIGN_CONCURRENCY_MAX", "campaign", "$defs.policy.properties.concurrency.maximum"),
     ("CAMPAIGN_ATTEMPTS_MAX", "campaign", "$defs.policy.properties.attempts.maximum"),
+    ("JWS_SIZE_MAX", "common", "$defs.jws.maxLength"),
+    ("CAMPAIGN_AUDIENCE_MAX", "command-signed", "properties.aud.maxItems"),
+    ("CAMPAIGN_TIME_MAX_S", "command-signed", "properties.exp.maximum"),
     ("COMMAND_ID_MAX", "command", "properties.id.maxLength"),
     ("COMMAND_FILE_NAME_MAX", "common", "$defs.fileName.maxLength"),
     ("COMMAND_CSV_MAX", "command", "$defs.device.import.properties.csv.maxLength"),
