@@ -55,6 +55,7 @@ struct verb {
         const struct option_info *options; /* NULL: only the common ones */
         struct argument_info arguments[4];
         size_t min_arguments, max_arguments;
+        bool many; /* the last one of `arguments` may come again, up to max_arguments */
         bool hidden;
         /* The exit code, or negative with failure. */
         int (*run)(struct session *session, struct failure *failure);

@@ -181,7 +181,8 @@ static void test_every_command_can_explain_itself(void **state) {
                 assert_ptr_equal(verb_find(verbs, verb->words), verb);
                 assert_non_null(verb->run);
                 assert_true(verb->min_arguments <= verb->max_arguments);
-                for (size_t i = 0; i < verb->max_arguments && !verb->hidden; i++)
+                assert_true(verb->many || verb->hidden || verb->max_arguments <= ARRAY_SIZE(verb->arguments));
+                for (size_t i = 0; i < (verb->many ? 1 : verb->max_arguments) && !verb->hidden; i++)
                         assert_non_null(verb->arguments[i].name);
                 for (const struct option_info *option = verb->options; option && option->name; option++)
                         check_option(verb, option);

@@ -38,6 +38,11 @@ int run_resume(struct session *session, struct failure *failure);
 int run_cancel(struct session *session, struct failure *failure);
 int run_retry(struct session *session, struct failure *failure);
 
+/* campaign_new.c, campaign_check.c, campaign_show.c: without a daemon */
+int run_campaign_new(struct session *session, struct failure *failure);
+int run_campaign_check(struct session *session, struct failure *failure);
+int run_campaign_show(struct session *session, struct failure *failure);
+
 /* watch.c */
 int run_watch(struct session *session, struct failure *failure);
 
@@ -75,6 +80,16 @@ int file_open(const char *path, int *ret_fd, uint64_t *ret_size, struct failure 
 /* The whole of a file ("-": standard input) of at most size_max bytes; the caller frees. Err: file-unreadable, file-too-large. */
 int file_read(const char *path, size_t size_max, char **ret_text, size_t *ret_size, struct failure *failure);
 const char *file_name(const char *path);
+/* A firmware file, opened; with keys it must be signed by one of them. */
+struct package_file {
+        const char *path;
+        int fd;
+        uint64_t size;
+        const struct gw_public_key *keys;
+        size_t n_keys;
+};
+/* What the readers of formats say of it; formats_release() then. */
+int package_read(const struct package_file *file, struct gw_package *package, struct failure *failure);
 /* artifact.import of this file. */
 int artifact_import(struct session *session, const char *path, struct json **ret_result, struct failure *failure);
 

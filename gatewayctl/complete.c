@@ -131,6 +131,13 @@ static void offer_options(struct completion *completion, const struct option_inf
         }
 }
 
+/* Where the last argument may come again, it stands for all that follow. */
+static size_t last_named(const struct verb *verb, size_t position) {
+        while (position > 0 && (position >= ARRAY_SIZE(verb->arguments) || !verb->arguments[position].name))
+                position--;
+        return position;
+}
+
 static void offer_next(struct completion *completion) {
         const struct verb *verb = completion->verb;
         size_t position = completion->n_positional;
@@ -145,7 +152,8 @@ static void offer_next(struct completion *completion) {
         } else if (!verb || (position == 0 && strcmp(verb->words, completion->group) == 0 && verbs_have_group(verbs, completion->group))) {
                 offer_verbs(completion, completion->group);
         } else if (position < verb->max_arguments) {
-                offer_value(completion, verb->arguments[position].kind, verb->arguments[position].choices);
+                const struct argument_info *argument = &verb->arguments[verb->many ? last_named(verb, position) : position];
+                offer_value(completion, argument->kind, argument->choices);
         }
 }
 

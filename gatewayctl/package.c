@@ -68,29 +68,28 @@ static int unknown_format(int fd, const char *path, struct failure *failure) {
                            path, hex);
 }
 
-static int read_package(int fd, uint64_t size, const struct keys *keys, const char *path, struct gw_package *package,
-                        struct failure *failure) {
+int package_read(const struct package_file *file, struct gw_package *package, struct failure *failure) {
         const struct gw_format_options options = {
                 .size = sizeof options,
-                .public_keys = keys->keys,
-                .n_public_keys = keys->n_keys,
-                .require_signature = keys->n_keys > 0,
+                .public_keys = file->keys,
+                .n_public_keys = file->n_keys,
+                .require_signature = file->n_keys > 0,
                 .scratch_open = scratch_open,
                 .unpacked_max = UNPACKED_MAX,
         };
         const struct gw_format *format = NULL;
         struct gw_error err = { 0 };
-        int r = formats_find(fd, size, &format, &err);
+        int r = formats_find(file->fd, file->size, &format, &err);
 
         if (r == 0 && !format)
-                return unknown_format(fd, path, failure);
+                return unknown_format(file->fd, file->path, failure);
         if (r == 0)
-                r = formats_read(fd, size, &options, package, &err);
+                r = formats_read(file->fd, file->size, &options, package, &err);
         if (r == 0)
                 return 0;
         if (!gw_error_is_set(&err))
                 return failure_errno(failure, r);
-        gw_error_prefix(&err, "%s", file_name(path));
+        gw_error_prefix(&err, "%s", file_name(file->path));
         return failure_from(failure, &err);
 }
 
@@ -118,7 +117,8 @@ int run_package_inspect(struct session *session, struct failure *failure) {
         if (r == 0)
                 r = keys_read(session->arguments, &keys, failure);
         if (r == 0)
-                r = read_package(fd, size, &keys, path, &package, failure);
+                r = package_read(&(struct package_file){ .path = path, .fd = fd, .size = size, .keys = keys.keys, .n_keys = keys.n_keys },
+                                 &package, failure);
         if (r == 0) {
                 r = print_package(session, &package, failure);
                 formats_release(&package, fd);

@@ -94,6 +94,60 @@ static const struct option_info campaign_get_options[] = {
 static const struct option_info report_options[] = {
         NUMBER("revision", "N", 1, CAMPAIGN_REVISION_MAX, "This revision (default: the highest)."), END
 };
+#define KEYS_OPTION                                                                                                                        \
+        { .name = "keys", .kind = VALUE_FILE, .value = "DIR", .text = "Folder with public keys (NAME.pub): signatures are verified." }
+static const struct option_info new_options[] = {
+        TEXT("id", "ID", "Its name (default: the file's, with its version)."),
+        NUMBER("revision", "N", 1, CAMPAIGN_REVISION_MAX, "A higher revision takes the place of a lower one (default 1)."),
+        TEXT("comment", "TEXT", "For people."),
+        TEXT("issuer", "NAME", "Who orders it."),
+        TEXTS("audience", "GATEWAY", "A gateway id, a glob on ids, or group:NAME: the document is to be signed, and gets iat and exp."),
+        DURATION("valid", 1000, CAMPAIGN_EXP_MAX_S * 1000ll, "How long gateways accept it (default 14 d)."),
+        TEXTS("url", "URL", "Where gateways fetch the file; with / at the end the folder of all files."),
+        TEXTS("compatible", "MODEL", "The hardware that the file is for, where it does not say so itself."),
+        TEXT("format", "FORMAT", "Its format, where only a plugin on the gateway knows it."),
+        NUMBER("image", "N", 0, CAMPAIGN_IMAGE_MAX, "The image number on the device, where the file does not say so."),
+        TEXT("rollback-of", "CAMPAIGN", "Take this campaign back; files are needed only where old images are gone."),
+        FLAG("all-devices", "Every adopted device."),
+        TEXTS("device", "ID", "This device (DRIVER:KEY)."),
+        TEXTS("label", "LABEL", "Devices with this label (and those of the others)."),
+        TEXT("match", "GLOB", "Devices whose id, key or name matches."),
+        TEXTS("driver", "DRIVER", "Devices of this driver."),
+        TEXT("running", "VERSIONS", "Devices that run such a version: \">=1.2 <1.4.0\"."),
+        NUMBER("rssi-min", "DBM", CAMPAIGN_RSSI_MIN_DBM, CAMPAIGN_RSSI_MAX_DBM, "Devices that are heard at least so well."),
+        TEXT("updated-by", "CAMPAIGN", "Devices that this campaign updated."),
+        MODE,
+        TRIAL,
+        NUMBER("trial-checks", "N", 1, CAMPAIGN_TRIAL_CHECKS_MAX, "How often it is looked at during the trial (default 2)."),
+        TEXT("waves", "WAVES", "How many devices, or percents of them, by when: \"2,25%,100%\"."),
+        DURATION("soak", 0, CAMPAIGN_SOAK_MAX_S * 1000ll, "Pause between two waves."),
+        CHOICE("gate", "GATE", "none|first-wave|each-wave", "Where it waits for `gatewayctl continue`."),
+        NUMBER("abort-failed", "N", 1, CAMPAIGN_COUNT_MAX, "So many failures stop it (default 3)."),
+        NUMBER("abort-percent", "N", 1, 100, "Such a share of failures stops it (default 20)."),
+        NUMBER("abort-min-finished", "N", 1, CAMPAIGN_COUNT_MAX, "From so many finished devices on the share counts (default 5)."),
+        CHOICE("abort-action", "ACTION", "pause|cancel", "What stopping means (default pause)."),
+        TEXTS("window", "WINDOW", "When it may work: \"mon-fri 22:00 7h Europe/Oslo\"."),
+        CHOICE("at-window-end", "WHAT", "suspend|finish", "What becomes of running work (default suspend)."),
+        DURATION("start-jitter", 0, CAMPAIGN_START_JITTER_MAX_S * 1000ll, "Gateways start within this time (default 5 min when signed)."),
+        TEXT("deadline", "TIME", "When it ends: a time such as 2026-12-05T00:00:00Z, or \"7 d\" from now (default: the gateway's, 14 d)."),
+        NUMBER("concurrency", "N", 1, CAMPAIGN_CONCURRENCY_MAX, "So many devices at once on a gateway (default: the gateway's, 3)."),
+        NUMBER("attempts", "N", 1, CAMPAIGN_ATTEMPTS_MAX, "Attempts for a device (default: the gateway's, 5)."),
+        FLAG("allow-downgrade", "Also to an older version than the device runs."),
+        NUMBER("battery-min", "PERCENT", 1, 100, "Devices with less wait."),
+        { .name = "output", .letter = 'o', .kind = VALUE_FILE, .value = "FILE", .text = "Write it there (default: standard output)." },
+        END,
+};
+static const struct option_info check_options[] = {
+        FLAG("signed", "A document that is not signed yet has to be complete for that."),
+        { .name = "artifact",
+          .kind = VALUE_FILE,
+          .value = "FILE",
+          .text = "A firmware file: size, digest, format and version have to be those of the document.",
+          .repeated = true },
+        KEYS_OPTION,
+        END,
+};
+static const struct option_info show_options[] = { KEYS_OPTION, END };
 static const struct option_info start_options[] = { YES, DRY_RUN, NO_WAIT, END };
 static const struct option_info watch_options[] = {
         { .name = "campaign", .kind = VALUE_CAMPAIGN, .value = "ID", .text = "Only events of this campaign, as a stream." },
@@ -173,6 +227,18 @@ static const char import_details[] =
 static const char start_details[] = "FILE is a campaign document in JSON (schemas/campaign.schema.json), - is standard input. Files that "
                                     "it names without a URL have to be\n"
                                     "imported before (gatewayctl artifact import).";
+static const char new_details[] =
+        "Size, digest, format, version and hardware are read from the files. What is made passes `campaign check`; needs no daemon.\n"
+        "\n"
+        "  gatewayctl campaign new sensor-1.4.0.bin --url https://fw.acme.example/ --compatible acme,sensor-r2 --label sensor \\\n"
+        "          --audience group:oslo --waves 2,25%,100% --window 'mon-fri 22:00 7h Europe/Oslo' -o sensors.json\n"
+        "  gatewayctl campaign new app.bin --compatible acme,sensor-r2 --device smp-udp:kitchen | gatewayctl campaign start -";
+static const char check_details[] =
+        "FILE is a campaign document in JSON, or a signed one (JWS). Every mistake is told with its place. Needs no daemon.\n"
+        "\n"
+        "  gatewayctl campaign check sensors.json --artifact sensor-1.4.0.bin\n"
+        "  gatewayctl campaign check sensors.jws --keys /etc/gatewayd/keys";
+static const char show_details[] = "FILE is a campaign document in JSON, or a signed one (JWS); - is standard input. Needs no daemon.";
 static const char watch_details[] = "With a campaign: its progress until it is over; the exit code says how it ended. Without: every event "
                                     "of the gateway as it happens,\n"
                                     "until Ctrl-C; with --json a line each.\n"
@@ -230,6 +296,12 @@ const struct verb verbs[] = {
              .arguments = { CAMPAIGN }, .min_arguments = 1, .max_arguments = 1),
         VERB("campaign report", "CAMPAIGN", "Counts, failures grouped by error with advice, devices not seen.", run_campaign_report,
              .options = report_options, .arguments = { CAMPAIGN }, .min_arguments = 1, .max_arguments = 1),
+        VERB("campaign new", "[FILE...]", "Make a campaign document from firmware files.", run_campaign_new, .details = new_details,
+             .options = new_options, .arguments = { FILE_ARGUMENT }, .max_arguments = CAMPAIGN_ARTIFACTS_MAX, .many = true),
+        VERB("campaign check", "FILE...", "Find every mistake of a campaign document.", run_campaign_check, .details = check_details,
+             .options = check_options, .arguments = { FILE_ARGUMENT }, .min_arguments = 1, .max_arguments = ARGUMENTS_MAX, .many = true),
+        VERB("campaign show", "FILE", "Explain a campaign document in words.", run_campaign_show, .details = show_details,
+             .options = show_options, .arguments = { FILE_ARGUMENT }, .min_arguments = 1, .max_arguments = 1),
         VERB("campaign plan", "FILE", "What a campaign document would do; touches nothing.", run_campaign_plan, .details = start_details,
              .options = plan_options, .arguments = { FILE_ARGUMENT }, .min_arguments = 1, .max_arguments = 1),
         VERB("campaign start", "FILE", "Start a campaign document: plan, question, progress, results.", run_campaign_start,

@@ -390,8 +390,8 @@ def sha256_of(path):
     return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
 
 
-def make_package(path, *files):
+def make_package(path, *files, board=None):
     """A dfu_application.zip of files given as IMAGE:FILE."""
-    arguments = [part for file in files for part in ("--file", file)]
+    arguments = [part for file in files for part in ("--file", file)] + (["--board", board] if board else [])
     subprocess.run(["/usr/bin/python3", str(MAKE_IMAGE), "--package", str(path), *arguments], capture_output=True, text=True, check=True)
     return pathlib.Path(path)
