@@ -28,7 +28,9 @@
 #define MQTT_CORRELATION_MAX 128                 /* of a message that comes in; with a longer one it counts as having none */
 #define MQTT_PACKET_MAX (1024u * 1024u + 4096u)  /* accepted from the broker, and sent to it */
 #define MQTT_IN_FLIGHT_MAX 32                    /* QoS 1 messages without acknowledgement; fewer where the broker says so */
+#define MQTT_IN_FLIGHT_BYTES_MAX (4u * 1024u * 1024u) /* of them together, unless it is one */
 #define MQTT_RECEIVE_MAX 16                      /* QoS 1 messages that the broker may send ahead */
+#define MQTT_SUBSCRIBING_MAX 64                  /* subscriptions without acknowledgement */
 #define MQTT_KEEPALIVE_DEFAULT_S 60
 #define MQTT_CONNECT_TIMEOUT_MS 30000            /* until CONNACK */
 #define MQTT_BACKOFF_FIRST_MS 1000
@@ -47,7 +49,8 @@
 struct mqtt;
 
 /*
- * TLS as trust/tls.h makes it; this floor sees no more of it. All on the loop's thread, and never blocking.
+ * TLS as trust/tls.h makes it; this floor sees no more of it. Both are called on the loop and never block. The SSL_CTX itself may be used by
+ * a thread that connects, also one that was abandoned by mqtt_free(): what its callbacks need lives as long as it does.
  */
 struct mqtt_tls {
         /* Asked before each attempt: an SSL_CTX that verifies exactly this broker; referenced for the attempt. NULL with err: the attempt
@@ -93,7 +96,6 @@ struct mqtt_message {
         const char *payload; /* a NUL follows */
         size_t size;
         bool retained;
-        bool duplicate; /* the broker says that it may have come before */
         const char *response_topic;       /* NULL */
         const void *correlation;          /* NULL */
         size_t correlation_size;
@@ -108,10 +110,10 @@ struct mqtt_failure {
 };
 
 /*
- * From the loop, never from inside a function of this header, none after mqtt_free(). Each may be NULL. mqtt_free() inside is fine.
- * Errors of disconnected: host-unresolvable, connection-refused, network-unreachable, connect-timeout, peer-certificate-..., tls-handshake-failed,
- * broker-credentials-refused, broker-refused, broker-lost, broker-silent, broker-session-taken-over, protocol-error, out-of-memory, and
- * those of tls->ssl_ctx().
+ * From the loop, never from inside a function of this header unless it says so, none after mqtt_free(). Each may be NULL. mqtt_free() inside is fine.
+ * Errors of disconnected: host-unresolvable, connection-refused, network-unreachable, peer-certificate-..., client-certificate-refused,
+ * tls-handshake-failed, broker-credentials-refused, broker-refused, broker-lost, broker-silent, broker-session-taken-over,
+ * broker-protocol-error, out-of-memory, and those of tls->ssl_ctx().
  */
 struct mqtt_handler {
         void (*connected)(void *ctx, const struct mqtt_connection *connection);
@@ -133,6 +135,8 @@ void mqtt_free(struct mqtt *mqtt, bool with_will);
 bool mqtt_is_connected(const struct mqtt *mqtt);
 /* Ends the wait for the next attempt: what failed is repaired, or TLS is ready. */
 void mqtt_retry(struct mqtt *mqtt);
+/* Ends what there is with a goodbye (no will, no `disconnected`; every `done` comes with -ENOTCONN, from inside) and connects again after the delay. */
+void mqtt_stay_away(struct mqtt *mqtt, int64_t delay_ms);
 
 struct mqtt_publication {
         const char *topic;
@@ -155,7 +159,8 @@ typedef void (*mqtt_done)(void *ctx, int reason);
  */
 int mqtt_publish(struct mqtt *mqtt, const struct mqtt_publication *publication, mqtt_done done, void *ctx);
 
-/* One filter, QoS 1, without messages of our own. `done` as above; what is retained comes as messages, each time. */
+/* One filter, QoS 1, without messages of our own. `done` as above; what is retained comes as messages, each time. -ENOTCONN; -EAGAIN: too
+ * many at once; -EINVAL. */
 int mqtt_subscribe(struct mqtt *mqtt, const char *filter, mqtt_done done, void *ctx);
 int mqtt_unsubscribe(struct mqtt *mqtt, const char *filter, mqtt_done done, void *ctx);
 
@@ -168,9 +173,9 @@ struct mqtt_url {
         uint16_t port;             /* 8883, 1883 where none is given */
         bool tls;
 };
-/* mqtts://host[:port], and mqtt://host[:port] for localhost and loopback addresses. Err: url-invalid (-EINVAL). */
+/* mqtts://host[:port], and mqtt://host[:port] for localhost and loopback addresses. Err: broker-url-invalid (-EINVAL). */
 int mqtt_url_parse(const char *text, struct mqtt_url *ret_url, struct gw_error *err);
 
-/* The name and what to look at for a reason of the broker, in err: for refused publications and subscriptions. `what`: "publish to". */
+/* For refused publications and subscriptions: broker-acl-missing, broker-message-refused. what: "publish to", "subscribe to". */
 void mqtt_reason_error(int reason, const char *what, const char *topic, struct gw_error *err);
 const char *mqtt_reason_text(int reason);

@@ -10,9 +10,8 @@
  *     package.c    files opened and read by a format, shared                order.c     which file for which device; what is wanted
  *     visit.c      inspection and diagnosis                                 schedule.c  which job starts now
  *     plan.c       dry run                                                  describe.c  JSON of campaigns and jobs
- *     record.c     events and audit                                         backoff.c   how long until the next attempt
- *     upkeep.c     deletes old rows                                         verify.c    signatures, claims, refusals
- *                                                                           signed.c    signed campaigns, keys that come and go
+ *     record.c     events and audit                                         verify.c    signatures, claims, refusals
+ *     upkeep.c     deletes old rows                                         signed.c    signed campaigns, keys that come and go
  *
  *     offer -> campaign -> job (queued) -> schedule -> job_run -> driver/run -> job (final) -> campaign (completed)
  *
@@ -313,7 +312,3 @@ int job_describe(struct job *job, bool with_steps, struct json **ret_json);
 /* The members of a result: {state, result, proof, error, version_before, ...}. */
 int job_describe_result(struct job *job, struct json **ret_json);
 struct json *progress_describe(const struct job *job); /* NULL when out of memory */
-
-/* --- backoff.c --- */
-/* Exponential with full jitter: uniformly in 0..min(first * 2^(attempt - 1), max). `random` uniform in 0..UINT32_MAX. */
-int64_t backoff_ms(uint32_t attempt, int64_t first_ms, int64_t max_ms, uint32_t random);

@@ -3,8 +3,8 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
-#include <sys/random.h>
 
+#include "base/backoff.h"
 #include "base/log.h"
 #include "base/str.h"
 
@@ -12,12 +12,6 @@
 #define REJECTED_WAIT_MS (5 * 60 * 1000)
 
 /* The owner of a job's run: what the step engine reports becomes rows, events and the job's next state. */
-
-static uint32_t random_number(void) {
-        uint32_t number = 0;
-        (void) !getrandom(&number, sizeof number, GRND_NONBLOCK);
-        return number;
-}
 
 /* These are verdicts on the order, not failures of the device: nothing was sent to it. */
 static bool is_refusal(const char *name) {
@@ -226,7 +220,7 @@ static void try_again(struct job *job, const struct run_end *end) {
                 (void) job_finish_error(job, JOB_STATE_FAILED, &end->error);
                 return;
         }
-        delay_ms = backoff_ms((uint32_t) job->row.attempt, update->options.backoff_first_ms, BACKOFF_MAX_MS, random_number()) + 1;
+        delay_ms = backoff_ms((uint32_t) job->row.attempt, update->options.backoff_first_ms, BACKOFF_MAX_MS, backoff_random()) + 1;
         log_warning(&fields, "attempt %" PRId64 " on %s: %s; again in %" PRId64 " ms", job->row.attempt, job->row.device, end->error.text, delay_ms);
         job_note(job, end->error.text);
         job->row.attempt++;

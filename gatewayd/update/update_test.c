@@ -1112,14 +1112,6 @@ static void test_given_up_and_heard_later(void **state) {
         expect_job("c", "toy:d0", "failed", "did-not-return");
 }
 
-static void test_backoff(void **state) {
-        (void) state;
-        assert_int_equal(backoff_ms(1, 2000, 60000, UINT32_MAX), 1999);
-        assert_int_equal(backoff_ms(1, 2000, 60000, 0), 0);
-        assert_int_equal(backoff_ms(3, 2000, 60000, UINT32_MAX), 7999);
-        assert_int_equal(backoff_ms(100, 2000, 60000, UINT32_MAX), 59999);
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void) {
@@ -1154,7 +1146,6 @@ int main(void) {
                 TEST(test_superseded_by_the_same_file),
                 TEST(test_retry_keeps_what_came_out_before),
                 TEST(test_deadline_keeps_the_reason),
-                cmocka_unit_test(test_backoff),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
