@@ -192,7 +192,7 @@ int run_campaign_list(struct session *session, struct failure *failure) {
         return session_print_table(session, table, failure);
 }
 
-/* --- campaign get, report --- */
+/* --- campaign get --- */
 
 static void head_line(struct strbuf *out, const char *name, const char *value) {
         _cleanup_free_ char *clean = value ? text_clean(value) : NULL;
@@ -210,7 +210,7 @@ static void head_time(struct strbuf *out, const char *name, const char *value) {
         head_line(out, name, text);
 }
 
-static void campaign_head(const struct json *campaign, struct strbuf *out) {
+void campaign_head(const struct json *campaign, struct strbuf *out) {
         char text[256];
 
         head_line(out, "campaign", json_member_text(campaign, "id"));
@@ -285,66 +285,6 @@ int run_campaign_get(struct session *session, struct failure *failure) {
         job_errors(json_child(result, "jobs"), &session->style, &out);
         JSON_FOREACH_ITEM(i, job, json_child(result, "jobs"))
         job_steps(job, &out);
-        return session_print(session, &out, failure);
-}
-
-static void report_line(struct strbuf *out, const char *label, const char *text, const struct style *style) {
-        _cleanup_free_ char *clean = text ? text_clean(text) : NULL;
-
-        if (!clean)
-                return;
-        strbuf_append(out, label);
-        text_append_wrapped(out, clean, text_columns(label), style);
-}
-
-/* The names of at most 100 devices; the daemon cuts. */
-static void report_devices(struct strbuf *out, const struct json *devices, bool cut, const struct style *style) {
-        _cleanup_strbuf_ struct strbuf line = STRBUF_INIT(TEXT_LIMIT);
-
-        JSON_FOREACH_ITEM(i, device, devices) {
-                const char *id = json_string_or_null(device) ? json_string_or_null(device) : json_member_text(device, "device");
-                strbuf_appendf(&line, "%s%s", i ? " " : "", id ? id : "");
-        }
-        if (cut)
-                strbuf_append(&line, " ...");
-        report_line(out, "  devices: ", strbuf_text(&line), style);
-}
-
-static void report_group(struct strbuf *out, const char *title, const struct json *group, const struct style *style) {
-        int64_t count = 0;
-        bool cut = false;
-        char line[128];
-
-        json_member_int(group, "count", 0, INT64_MAX, &count);
-        json_member_bool(group, "cut", &cut);
-        if (count == 0)
-                return;
-        str_format(line, sizeof line, "\n%s: %" PRId64 " device%s\n", title, count, count == 1 ? "" : "s");
-        strbuf_append(out, line);
-        report_line(out, "  meaning: ", json_member_text(group, "meaning"), style);
-        report_devices(out, json_child(group, "devices"), cut, style);
-        report_line(out, "  advice:  ", json_member_text(group, "advice"), style);
-}
-
-int run_campaign_report(struct session *session, struct failure *failure) {
-        _cleanup_members_ struct members params = members_new();
-        _cleanup_strbuf_ struct strbuf out = STRBUF_INIT(TEXT_LIMIT);
-        _cleanup_json_ struct json *report = NULL;
-        int r;
-
-        members_text(&params, "id", arguments_at(session->arguments, 0));
-        members_option(&params, "revision", session->arguments, "revision");
-        r = session_call(session, "campaign.report", &params, &report, failure);
-        if (r < 0)
-                return r;
-        if (session->json)
-                return session_print_json(session, report, failure);
-        campaign_head(json_child(report, "campaign"), &out);
-        JSON_FOREACH_ITEM(i, group, json_child(report, "failures")) {
-                const char *name = json_member_text(group, "name");
-                report_group(&out, name ? name : "", group, &session->style);
-        }
-        report_group(&out, "not seen since", json_child(report, "not_seen"), &session->style);
         return session_print(session, &out, failure);
 }
 

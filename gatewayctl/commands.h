@@ -30,7 +30,6 @@ int run_device_diagnose(struct session *session, struct failure *failure);
 int run_jobs(struct session *session, struct failure *failure);
 int run_campaign_list(struct session *session, struct failure *failure);
 int run_campaign_get(struct session *session, struct failure *failure);
-int run_campaign_report(struct session *session, struct failure *failure);
 int run_campaign_plan(struct session *session, struct failure *failure);
 int run_campaign_start(struct session *session, struct failure *failure);
 int run_pause(struct session *session, struct failure *failure);
@@ -42,6 +41,9 @@ int run_retry(struct session *session, struct failure *failure);
 int run_campaign_new(struct session *session, struct failure *failure);
 int run_campaign_check(struct session *session, struct failure *failure);
 int run_campaign_show(struct session *session, struct failure *failure);
+
+/* campaign_report.c */
+int run_campaign_report(struct session *session, struct failure *failure);
 
 /* watch.c */
 int run_watch(struct session *session, struct failure *failure);
@@ -75,6 +77,8 @@ int run_complete(struct session *session, struct failure *failure);
 
 /* --- shared by the groups --- */
 
+/* Id, state, comment, who, when, how many: the lines above a campaign's jobs. campaign.c */
+void campaign_head(const struct json *campaign, struct strbuf *out);
 /* A regular file, opened for reading. Err: file-unreadable. */
 int file_open(const char *path, int *ret_fd, uint64_t *ret_size, struct failure *failure);
 /* The whole of a file ("-": standard input) of at most size_max bytes; the caller frees. Err: file-unreadable, file-too-large. */

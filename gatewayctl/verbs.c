@@ -92,7 +92,9 @@ static const struct option_info campaign_get_options[] = {
         END,
 };
 static const struct option_info report_options[] = {
-        NUMBER("revision", "N", 1, CAMPAIGN_REVISION_MAX, "This revision (default: the highest)."), END
+        NUMBER("revision", "N", 1, CAMPAIGN_REVISION_MAX, "This revision (default: the highest)."),
+        CHOICE("format", "FORMAT", "table|markdown|csv|json", "How it is written (default table); csv has a line for each device."),
+        END,
 };
 #define KEYS_OPTION                                                                                                                        \
         { .name = "keys", .kind = VALUE_FILE, .value = "DIR", .text = "Folder with public keys (NAME.pub): signatures are verified." }

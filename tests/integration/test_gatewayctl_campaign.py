@@ -2,7 +2,9 @@
 """Campaign documents from gatewayctl: made of firmware files, checked, explained, all without a daemon; then reports and waiting."""
 
 import base64
+import csv
 import datetime
+import io
 import json
 import re
 
@@ -11,7 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 import harness
-from test_gatewayctl import ctl, schema_tools  # noqa: F401: a fixture
+from test_gatewayctl import NOW, campaign, counts, ctl, daemon, document_of, refused, schema_tools, updated  # noqa: F401: fixtures among them
 
 URL = "https://fw.acme.example/sensor.bin"
 MODEL = "acme,sensor-r2"
@@ -279,3 +281,31 @@ def test_show(ctl, firmware, tmp_path):
     Signer(tmp_path / "others", "ci")
     ctl("campaign", "show", path, "--keys", tmp_path / "others", code=3)
     assert "signature: " in ctl.errors and "jws-signature" in ctl.errors
+
+
+# --- campaign report ---
+
+
+def report():
+    return {"schema": "gatewayd/report/1", "gateway": "fake", "epoch": "0123456789abcdef", "created": NOW,
+            "campaign": campaign("c1", "completed", comment="TICKET | 812", counts=counts(total=2, succeeded=1, failed=1)),
+            "failures": [{"name": "smp-swap-refused", "class": "terminal", "meaning": "The swap was refused.", "advice": "Compare the slots.", "count": 1,
+                          "devices": ["smp-udp:attic"], "cut": False}],
+            "not_seen": {"count": 1, "devices": [{"device": "smp-udp:z", "last_seen": NOW}], "cut": False}}
+
+
+def test_report_formats(ctl, daemon):
+    fake = daemon(campaign__report=report(), campaign__get={"campaign": report()["campaign"], "document": document_of(), "jobs": [updated(), refused()]})
+    table = ctl("campaign", "report", "c1")
+    assert "devices     2: 1 succeeded, 1 without success" in table and "not seen since: 1 device\n  devices: smp-udp:z (2026-11-21 00:00:00)" in table
+    assert ctl("campaign", "report", "c1", "--format", "table", "--revision", "3") == table
+    assert fake.params("campaign.report") == {"id": "c1", "revision": 3}
+    markdown = ctl("campaign", "report", "c1", "--format", "markdown")
+    assert markdown.startswith("## Campaign c1, revision 1\n\nTICKET \\| 812\n\n| gateway | state ")
+    assert "\n| fake | completed | 2 | 1 | 1 |" in markdown and "### smp-swap-refused: 1 device\n" in markdown
+    lines = list(csv.DictReader(io.StringIO(ctl("campaign", "report", "c1", "--format", "csv", "--revision", "3"))))
+    assert fake.params("campaign.get") == {"id": "c1", "revision": 3, "limit": 1000}
+    assert [(line["gateway"], line["campaign"], line["device"], line["state"], line["result"], line["error"], line["version_after"]) for line in lines] == [
+        ("fake", "c1", "smp-udp:kitchen", "succeeded", "updated", "", "1.1.0"), ("fake", "c1", "smp-udp:attic", "failed", "", "smp-swap-refused", "")]
+    assert json.loads(ctl("campaign", "report", "c1", "--format", "json")) == report() == ctl.json("campaign", "report", "c1")
+    ctl("campaign", "report", "c1", "--format", "xml", code=2)
