@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "trust/key.h"
+#include "trust/key_internal.h"
 
 #include <openssl/bio.h>
 #include <openssl/core_names.h>
@@ -98,8 +98,7 @@ static bool is_sound(EVP_PKEY *pkey) {
         return sound;
 }
 
-/* Takes pkey over, also on failure. */
-static int key_new(EVP_PKEY *pkey, struct key **ret_key, struct gw_error *err) {
+int key_wrap(EVP_PKEY *pkey, bool token, struct key **ret_key, struct gw_error *err) {
         _cleanup_(EVP_PKEY_freep) EVP_PKEY *owned = pkey;
         enum key_kind kind;
         struct key *key;
@@ -107,7 +106,7 @@ static int key_new(EVP_PKEY *pkey, struct key **ret_key, struct gw_error *err) {
 
         if (r < 0)
                 return r;
-        if (!is_sound(pkey))
+        if (!token && !is_sound(pkey))
                 return refuse(err, "key-invalid", "the key's point is not one of its curve");
         key = malloc(sizeof *key);
         if (!key)
@@ -172,7 +171,7 @@ int key_read_public(const char *pem, size_t size, struct key **ret_key, struct g
         pkey = PEM_read_bio_PUBKEY(bio, NULL, no_password, NULL);
         if (!pkey)
                 return refuse(err, "key-invalid", "it holds no readable public key (-----BEGIN PUBLIC KEY-----)");
-        return key_new(pkey, ret_key, err);
+        return key_wrap(pkey, false, ret_key, err);
 }
 
 int key_read_private(const char *pem, size_t size, struct key **ret_key, struct gw_error *err) {
@@ -189,13 +188,13 @@ int key_read_private(const char *pem, size_t size, struct key **ret_key, struct 
         pkey = PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL);
         if (!pkey)
                 return refuse(err, "key-invalid", "the private key cannot be read; encrypted ones are not supported");
-        return key_new(pkey, ret_key, err);
+        return key_wrap(pkey, false, ret_key, err);
 }
 
 int key_generate(enum key_kind kind, struct key **ret_key) {
         EVP_PKEY *pkey = kind == KEY_ED25519 ? EVP_PKEY_Q_keygen(NULL, NULL, "ED25519") : EVP_PKEY_Q_keygen(NULL, NULL, "EC", SN_X9_62_prime256v1);
 
-        return pkey ? key_new(pkey, ret_key, NULL) : -EIO;
+        return pkey ? key_wrap(pkey, false, ret_key, NULL) : -EIO;
 }
 
 enum key_kind key_kind(const struct key *key) {

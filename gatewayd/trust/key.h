@@ -42,6 +42,11 @@ int key_read_public(const char *pem, size_t size, struct key **ret_key, struct g
 int key_read_private(const char *pem, size_t size, struct key **ret_key, struct gw_error *err);
 /* Does this text hold a private key, of whatever kind? */
 bool key_text_is_private(const char *pem, size_t size);
+/*
+ * A private key that stays in a token: a PKCS#11 URI (RFC 7512), the module in the environment's PKCS11_MODULE_PATH. May ask for the PIN
+ * at the terminal; blocks. signer-failed, key-type.
+ */
+int key_open_token(const char *uri, struct key **ret_key, struct gw_error *err);
 int key_generate(enum key_kind kind, struct key **ret_key);
 void key_free(struct key *key);
 DEFINE_CLEANUP(struct key *, key_free);

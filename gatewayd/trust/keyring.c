@@ -178,9 +178,9 @@ int keyring_key_parse(const char *name, const char *text, size_t size, struct ke
 
         if (!key)
                 return -ENOMEM;
-        r = parse_name(name, &key->kid, err);
+        r = key_read_public(text + scope_size, size - scope_size, &key->key, err);
         if (r >= 0)
-                r = key_read_public(text + scope_size, size - scope_size, &key->key, err);
+                r = parse_name(name, &key->kid, err);
         if (r >= 0)
                 r = check_end(text, size, err);
         if (r >= 0)
