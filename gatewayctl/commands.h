@@ -61,6 +61,11 @@ int run_gateway_info(struct session *session, struct failure *failure);
 int run_gateway_health(struct session *session, struct failure *failure);
 int run_gateway_reload(struct session *session, struct failure *failure);
 
+/* keygen.c, sign.c, keys.c: without a daemon */
+int run_keygen(struct session *session, struct failure *failure);
+int run_sign(struct session *session, struct failure *failure);
+int run_keys_list(struct session *session, struct failure *failure);
+
 /* doctor.c */
 int run_doctor(struct session *session, struct failure *failure);
 
