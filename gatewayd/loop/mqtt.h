@@ -162,6 +162,8 @@ int mqtt_publish(struct mqtt *mqtt, const struct mqtt_publication *publication, 
 /* One filter, QoS 1, without messages of our own. `done` as above; what is retained comes as messages, each time. -ENOTCONN; -EAGAIN: too
  * many at once; -EINVAL. */
 int mqtt_subscribe(struct mqtt *mqtt, const char *filter, mqtt_done done, void *ctx);
+/* The same, and what we publish ourselves comes, too. */
+int mqtt_subscribe_with_own(struct mqtt *mqtt, const char *filter, mqtt_done done, void *ctx);
 int mqtt_unsubscribe(struct mqtt *mqtt, const char *filter, mqtt_done done, void *ctx);
 
 /* Does the filter (with + and #) fit the topic? */

@@ -149,15 +149,16 @@ int mqtt_publish(struct mqtt *mqtt, const struct mqtt_publication *publication, 
         return r;
 }
 
-static int change_subscription(struct mqtt *mqtt, const char *filter, bool wanted, mqtt_done done, void *ctx) {
+/* options: of MQTT 5 (section 3.8.3.1); -1: unsubscribe. */
+static int change_subscription(struct mqtt *mqtt, const char *filter, int options, mqtt_done done, void *ctx) {
         struct in_flight entry = { .done = done, .ctx = ctx };
         int code, r;
         if (mqtt->state != MQTT_CONNECTED || mqtt->freed)
                 return -ENOTCONN;
         if (mqtt->n_subscribing == MQTT_SUBSCRIBING_MAX)
                 return -EAGAIN;
-        code = wanted ? mosquitto_subscribe_v5(mqtt->mosquitto, &entry.mid, filter, 1, MQTT_SUB_OPT_NO_LOCAL | MQTT_SUB_OPT_RETAIN_AS_PUBLISHED, NULL)
-                      : mosquitto_unsubscribe_v5(mqtt->mosquitto, &entry.mid, filter, NULL);
+        code = options >= 0 ? mosquitto_subscribe_v5(mqtt->mosquitto, &entry.mid, filter, 1, options, NULL)
+                            : mosquitto_unsubscribe_v5(mqtt->mosquitto, &entry.mid, filter, NULL);
         r = error_of(code);
         if (r >= 0)
                 note(mqtt, &entry);
@@ -166,9 +167,14 @@ static int change_subscription(struct mqtt *mqtt, const char *filter, bool wante
 }
 
 int mqtt_subscribe(struct mqtt *mqtt, const char *filter, mqtt_done done, void *ctx) {
-        return change_subscription(mqtt, filter, true, done, ctx);
+        return change_subscription(mqtt, filter, MQTT_SUB_OPT_NO_LOCAL | MQTT_SUB_OPT_RETAIN_AS_PUBLISHED, done, ctx);
 }
 
+int mqtt_subscribe_with_own(struct mqtt *mqtt, const char *filter, mqtt_done done, void *ctx) {
+        return change_subscription(mqtt, filter, MQTT_SUB_OPT_RETAIN_AS_PUBLISHED, done, ctx);
+}
+
+
 int mqtt_unsubscribe(struct mqtt *mqtt, const char *filter, mqtt_done done, void *ctx) {
-        return change_subscription(mqtt, filter, false, done, ctx);
+        return change_subscription(mqtt, filter, -1, done, ctx);
 }

@@ -401,6 +401,17 @@ static void test_the_will(void **state) {
         close_client(&b);
 }
 
+static void test_what_we_say_ourselves(void **state) {
+        struct client a;
+        (void) state;
+        open_client(&a, "a");
+        assert_int_equal(mqtt_subscribe_with_own(a.mqtt, "a/#", done, &a), 0);
+        (void) publish_and_wait(&a, "a/own", "x", false);
+        LOOP_UNTIL(loop, a.n_messages == 1);
+        assert_string_equal(a.payload, "x");
+        close_client(&a);
+}
+
 static void test_freed_from_inside(void **state) {
         struct client a, b;
         (void) state;
@@ -685,6 +696,7 @@ int main(void) {
                 WITHOUT(test_another_with_the_same_id),
                 WITH_BROKER(test_a_wrong_password),
                 WITH_BROKER(test_the_will),
+                WITH_BROKER(test_what_we_say_ourselves),
                 WITH_BROKER(test_freed_from_inside),
                 WITHOUT(test_a_black_hole),
                 WITHOUT(test_a_name_that_does_not_exist),
