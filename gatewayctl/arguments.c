@@ -12,6 +12,10 @@ const struct option_info common_options[] = {
           .kind = VALUE_FILE,
           .value = "PATH",
           .text = "Control socket of the daemon ($GATEWAYD_SOCKET, else /run/gatewayd/control.sock)." },
+        { .name = "profile",
+          .kind = VALUE_TEXT,
+          .value = "NAME",
+          .text = "Broker, keys and gateways from ~/.config/gatewayctl/profiles.conf ($GATEWAYCTL_PROFILE)." },
         { .name = "json", .kind = VALUE_NONE, .text = "For programs: one JSON document, or one a line where it streams." },
         { .name = "timeout",
           .kind = VALUE_DURATION,
@@ -20,6 +24,30 @@ const struct option_info common_options[] = {
           .max = INT64_MAX,
           .text = "Give up waiting after this time (\"90 s\", \"5 min\") with exit code 6; the work itself goes on." },
         { .name = "help", .letter = 'h', .kind = VALUE_NONE, .text = "Explain the command." },
+        { .name = NULL },
+};
+
+const struct option_info broker_common_options[] = {
+        { .name = "broker",
+          .kind = VALUE_TEXT,
+          .value = "URL",
+          .text = "Through this broker: mqtts://host[:port], or mqtt:// to the same machine." },
+        { .name = "gateway", .kind = VALUE_TEXT, .value = "ID", .text = "For this gateway." },
+        { .name = "group", .kind = VALUE_TEXT, .value = "NAME", .text = "For the gateways of this group." },
+        { .name = "all", .kind = VALUE_NONE, .text = "For all gateways; what only reads needs no word for that." },
+        { .name = "ca-file",
+          .kind = VALUE_FILE,
+          .value = "PEM",
+          .text = "Who signs the broker's certificate (default: the system's authorities)." },
+        { .name = "cert", .kind = VALUE_FILE, .value = "PEM", .text = "Our certificate." },
+        { .name = "cert-key", .kind = VALUE_FILE, .value = "PEM", .text = "Its key, where it is not in the same file." },
+        { .name = "user", .kind = VALUE_TEXT, .value = "NAME", .text = "User name at the broker." },
+        { .name = "password-file", .kind = VALUE_FILE, .value = "FILE", .text = "The first line is the password." },
+        { .name = "client",
+          .kind = VALUE_TEXT,
+          .value = "NAME",
+          .text = "Our name in the topic of replies (default: the user name, else a random one)." },
+        { .name = "root", .kind = VALUE_TEXT, .value = "TOPIC", .text = "Where the topics begin (default gatewayd)." },
         { .name = NULL },
 };
 
@@ -35,7 +63,9 @@ static const struct option_info *find_in(const struct option_info *options, cons
 static const struct option_info *find_n(const struct verb *verb, const char *name, size_t size) {
         const struct option_info *option = verb ? find_in(verb->options, name, size) : NULL;
 
-        return option ? option : find_in(common_options, name, size);
+        if (!option)
+                option = find_in(common_options, name, size);
+        return option ? option : find_in(broker_common_options, name, size);
 }
 
 const struct option_info *option_find(const struct verb *verb, const char *name) {
@@ -43,7 +73,7 @@ const struct option_info *option_find(const struct verb *verb, const char *name)
 }
 
 static const struct option_info *find_letter(const struct verb *verb, char letter) {
-        const struct option_info *tables[] = { verb ? verb->options : NULL, common_options };
+        const struct option_info *tables[] = { verb ? verb->options : NULL, common_options, broker_common_options };
 
         for (size_t i = 0; i < ARRAY_SIZE(tables); i++)
                 for (const struct option_info *option = tables[i]; option && option->name; option++)
@@ -156,7 +186,7 @@ static int add_given(struct parser *parser, const struct option_info *option, co
 }
 
 static const char *nearest_option(const struct verb *verb, const char *name, size_t size) {
-        const struct option_info *tables[] = { verb ? verb->options : NULL, common_options };
+        const struct option_info *tables[] = { verb ? verb->options : NULL, common_options, broker_common_options };
         size_t best = SUGGEST_DISTANCE;
         const char *found = NULL;
         char word[64];

@@ -63,6 +63,7 @@ struct verb {
 
 /* Options that every command takes. */
 extern const struct option_info common_options[];
+extern const struct option_info broker_common_options[]; /* those that say which broker, and whom it is for */
 
 /* The value of one option that was given. */
 struct given {

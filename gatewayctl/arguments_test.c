@@ -117,7 +117,7 @@ static void test_mistakes(void **state) {
         assert_refused("updte x y", "no command \"updte\"; did you mean \"update\"?");
         assert_refused("device lost", "no command \"device lost\"; did you mean \"device list\"?");
         assert_refused("xyzzyxyzzy", "no command \"xyzzyxyzzy\"; gatewayctl --help lists them");
-        assert_refused("jobs --al", "jobs has no option --al; did you mean --all?");
+        assert_refused("jobs --finishe", "jobs has no option --finishe; did you mean --finished?");
         assert_refused("jobs --frobnicate=1", "jobs has no option --frobnicate");
         assert_refused("--frobnicate jobs", "gatewayctl has no option --frobnicate");
         assert_refused("jobs -q", "no option -q");

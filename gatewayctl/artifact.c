@@ -50,33 +50,29 @@ static void add_artifact(struct table *table, const struct json *artifact, int64
         table_cell(table, ARTIFACT_URL, json_member_text(artifact, "url"));
 }
 
-static int print_artifacts(struct session *session, const struct json *result, struct failure *failure) {
+static int show_artifacts(struct session *session, const struct json *result, struct strbuf *out) {
         _cleanup_table_ struct table *table = NULL;
         int64_t used_bytes = 0, quota_bytes = 0;
         char used[32], quota[32];
         int r = table_new(artifact_columns, ARRAY_SIZE(artifact_columns), &table);
 
         if (r < 0)
-                return failure_errno(failure, r);
+                return r;
         JSON_FOREACH_ITEM(i, artifact, json_child(result, "artifacts"))
         add_artifact(table, artifact, session->now_wall_ms);
-        r = session_print_table(session, table, failure);
+        r = table_render(table, &session->style, out);
         if (r < 0)
                 return r;
         json_member_int(result, "used_bytes", 0, INT64_MAX, &used_bytes);
         json_member_int(result, "quota_bytes", 0, INT64_MAX, &quota_bytes);
         text_bytes(used, sizeof used, used_bytes);
         text_bytes(quota, sizeof quota, quota_bytes);
-        return session_say(session, failure, "%s%s of %s used.\n", table_n_rows(table) > 0 ? "\n" : "", used, quota);
+        strbuf_appendf(out, "%s%s of %s used.\n", table_n_rows(table) > 0 ? "\n" : "", used, quota);
+        return EXIT_CODE_OK;
 }
 
 int run_artifact_list(struct session *session, struct failure *failure) {
-        _cleanup_json_ struct json *result = NULL;
-        int r = session_call(session, "artifact.list", NULL, &result, failure);
-
-        if (r < 0)
-                return r;
-        return session->json ? session_print_json(session, result, failure) : print_artifacts(session, result, failure);
+        return session_each(session, &(struct session_question){ .method = "artifact.list" }, show_artifacts, failure);
 }
 
 /* --- import --- */

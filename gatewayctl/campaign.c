@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "document/campaign.h"
 #include "document/limits.h"
 #include "jobs_view.h"
 #include "order.h"
@@ -64,8 +65,16 @@ static int list_campaigns(struct session *session, bool all, struct json **ret_r
         return session_call_pages(session, "campaign.list", &params, "campaigns", ret_result, failure);
 }
 
+/* Several gateways have the same campaign, and one question for it is for all of them. */
+static bool is_listed_before(const struct json *campaigns, size_t index, const char *id) {
+        for (size_t i = 0; i < index; i++)
+                if (str_equal(json_member_text(json_at(campaigns, i), "id"), id))
+                        return true;
+        return false;
+}
+
 static int collect_jobs(struct session *session, const char *device, struct json *jobs, struct failure *failure) {
-        bool all = arguments_flag(session->arguments, "all");
+        bool all = arguments_flag(session->arguments, "finished");
         const char *campaign = arguments_text(session->arguments, "campaign");
         _cleanup_json_ struct json *list = NULL;
         int r;
@@ -77,7 +86,7 @@ static int collect_jobs(struct session *session, const char *device, struct json
                 return r;
         JSON_FOREACH_ITEM(i, row, json_child(list, "campaigns")) {
                 const char *id = json_member_text(row, "id");
-                r = id ? add_jobs(session, id, device, all, jobs, failure) : 0;
+                r = id && !is_listed_before(json_child(list, "campaigns"), i, id) ? add_jobs(session, id, device, all, jobs, failure) : 0;
                 if (r < 0)
                         return r;
         }
@@ -103,16 +112,27 @@ int run_jobs(struct session *session, struct failure *failure) {
                 return session_print_json(session, root, failure);
         if (json_length(jobs) == 0)
                 return session_say(session, failure, "No job%s.\n",
-                                   arguments_flag(session->arguments, "all") ? "" : " waits or runs; --all shows finished ones, too");
+                                   arguments_flag(session->arguments, "finished") ? ""
+                                                                                  : " waits or runs; --finished shows the others, too");
         r = jobs_render(jobs, &session->style, &out);
         return r < 0 ? failure_errno(failure, r) : session_print(session, &out, failure);
 }
 
 /* --- campaign list --- */
 
-enum { CAMPAIGN_ID, CAMPAIGN_STATE, CAMPAIGN_DEVICES, CAMPAIGN_DONE, CAMPAIGN_FAILED, CAMPAIGN_ACCEPTED, CAMPAIGN_COMMENT };
+enum {
+        CAMPAIGN_GATEWAY,
+        CAMPAIGN_ID,
+        CAMPAIGN_STATE,
+        CAMPAIGN_DEVICES,
+        CAMPAIGN_DONE,
+        CAMPAIGN_FAILED,
+        CAMPAIGN_ACCEPTED,
+        CAMPAIGN_COMMENT
+};
 
 static const struct table_column campaign_columns[] = {
+        [CAMPAIGN_GATEWAY] = { .title = "GATEWAY" },
         [CAMPAIGN_ID] = { .title = "CAMPAIGN" },
         [CAMPAIGN_STATE] = { .title = "STATE" },
         [CAMPAIGN_DEVICES] = { .title = "DEVICES", .side = TABLE_RIGHT },
@@ -160,6 +180,7 @@ static void add_campaign(struct table *table, const struct json *campaign) {
         if (revision > 1)
                 str_format(text, sizeof text, "%s, revision %" PRId64, json_member_text(campaign, "id"), revision);
         table_row(table);
+        table_cell(table, CAMPAIGN_GATEWAY, json_member_text(campaign, "gateway"));
         table_cell(table, CAMPAIGN_ID, text);
         campaign_state_text(campaign, text, sizeof text);
         table_cell(table, CAMPAIGN_STATE, text);
@@ -173,9 +194,20 @@ static void add_campaign(struct table *table, const struct json *campaign) {
         table_cell(table, CAMPAIGN_COMMENT, json_member_text(campaign, "comment"));
 }
 
-int run_campaign_list(struct session *session, struct failure *failure) {
-        _cleanup_json_ struct json *result = NULL;
+static int render_campaigns(const struct json *campaigns, const struct style *style, struct strbuf *out) {
         _cleanup_table_ struct table *table = NULL;
+        int r = table_new(campaign_columns, ARRAY_SIZE(campaign_columns), &table);
+
+        if (r < 0)
+                return r;
+        JSON_FOREACH_ITEM(i, campaign, campaigns)
+        add_campaign(table, campaign);
+        return table_render(table, style, out);
+}
+
+int run_campaign_list(struct session *session, struct failure *failure) {
+        _cleanup_strbuf_ struct strbuf out = STRBUF_INIT(TEXT_LIMIT);
+        _cleanup_json_ struct json *result = NULL;
         int r = list_campaigns(session, !arguments_flag(session->arguments, "unfinished"), &result, failure);
 
         if (r < 0)
@@ -184,12 +216,8 @@ int run_campaign_list(struct session *session, struct failure *failure) {
                 return session_print_json(session, result, failure);
         if (json_length(json_child(result, "campaigns")) == 0)
                 return session_say(session, failure, "No campaign.\n");
-        r = table_new(campaign_columns, ARRAY_SIZE(campaign_columns), &table);
-        if (r < 0)
-                return failure_errno(failure, r);
-        JSON_FOREACH_ITEM(i, campaign, json_child(result, "campaigns"))
-        add_campaign(table, campaign);
-        return session_print_table(session, table, failure);
+        r = render_campaigns(json_child(result, "campaigns"), &session->style, &out);
+        return r < 0 ? failure_errno(failure, r) : session_print(session, &out, failure);
 }
 
 /* --- campaign get --- */
@@ -256,11 +284,27 @@ static void job_errors(const struct json *jobs, const struct style *style, struc
         JSON_FOREACH_ITEM(i, job, jobs)
         if (job_error(job)) {
                 _cleanup_free_ char *clean = text_clean(job_error(job));
-                char label[STR_DEVICE_ID_SIZE + 4];
-                str_format(label, sizeof label, "\n%s: ", json_member_text(job, "device"));
+                const char *gateway = json_member_text(job, "gateway");
+                char label[STR_GATEWAY_ID_MAX + STR_DEVICE_ID_SIZE + 8];
+                str_format(label, sizeof label, "\n%s%s%s: ", gateway ? gateway : "", gateway ? " " : "", json_member_text(job, "device"));
                 strbuf_append(out, label);
                 text_append_wrapped(out, clean ? clean : "", 2, style);
         }
+}
+
+/* How it stands on each of several gateways. */
+static int render_heads(const struct json *gateways, const struct style *style, struct strbuf *out) {
+        _cleanup_json_ struct json *campaigns = json_new_array();
+        int r = campaigns ? 0 : -ENOMEM;
+
+        JSON_FOREACH_ITEM(i, entry, gateways) {
+                struct json *campaign = json_child(json_child(entry, "result"), "campaign");
+                if (campaign && r == 0)
+                        r = json_set_string(campaign, "gateway", json_member_text(entry, "gateway"));
+                if (campaign && r == 0)
+                        r = json_append(campaigns, json_ref(campaign));
+        }
+        return r < 0 ? r : render_campaigns(campaigns, style, out);
 }
 
 int run_campaign_get(struct session *session, struct failure *failure) {
@@ -277,7 +321,12 @@ int run_campaign_get(struct session *session, struct failure *failure) {
                 return r;
         if (session->json)
                 return session_print_json(session, result, failure);
-        campaign_head(json_child(result, "campaign"), &out);
+        if (session_is_many(session))
+                r = render_heads(json_child(result, "gateways"), &session->style, &out);
+        else
+                campaign_head(json_child(result, "campaign"), &out);
+        if (r < 0)
+                return failure_errno(failure, r);
         strbuf_append_char(&out, '\n');
         r = jobs_render(json_child(result, "jobs"), &session->style, &out);
         if (r < 0)
@@ -290,105 +339,137 @@ int run_campaign_get(struct session *session, struct failure *failure) {
 
 /* --- documents from a file --- */
 
-static int read_document(const char *path, struct json **ret_document, struct failure *failure) {
-        struct json_check_error why = { .text = "not a JSON document" };
-        _cleanup_free_ char *text = NULL;
-        size_t size;
-        int r = file_read(path, JSON_SIZE_MAX, &text, &size, failure);
-
-        if (r < 0)
-                return r;
-        r = json_parse(text, size, 0, ret_document, &why);
-        if (r == -ENOMEM)
-                return failure_errno(failure, r);
-        if (r < 0)
-                return failure_set(failure, EXIT_CODE_REFUSED, "document-invalid", "%s: line %u, column %u: %s", path, why.line, why.column,
-                                   why.text);
-        if (json_kind(*ret_document) == JSON_KIND_OBJECT)
-                return 0;
-        json_free(*ret_document);
-        *ret_document = NULL;
-        return failure_set(failure, EXIT_CODE_REFUSED, "document-invalid", "%s: a campaign document is a JSON object", path);
-}
-
 int run_campaign_start(struct session *session, struct failure *failure) {
-        _cleanup_json_ struct json *document = NULL;
-        int r = read_document(arguments_at(session->arguments, 0), &document, failure);
+        _cleanup_order_file_ struct order_file file = { 0 };
+        int r = order_file_read(arguments_at(session->arguments, 0), &file, failure);
 
-        return r < 0 ? r : order_run(session, &(struct order){ .document = document }, failure);
+        if (r == 0)
+                r = order_file_prepare(session, &file, failure);
+        return r < 0 ? r : order_run(session, &(struct order){ .document = file.document, .file = &file }, failure);
 }
 
 int run_campaign_plan(struct session *session, struct failure *failure) {
-        _cleanup_json_ struct json *document = NULL;
-        int r = read_document(arguments_at(session->arguments, 0), &document, failure);
+        _cleanup_order_file_ struct order_file file = { 0 };
+        bool all = arguments_flag(session->arguments, "unselected");
+        int r = order_file_read(arguments_at(session->arguments, 0), &file, failure);
 
-        return r < 0 ? r
-                     : order_plan(session, &(struct order){ .document = document, .all = arguments_flag(session->arguments, "all") },
-                                  failure);
+        if (r == 0)
+                r = order_file_prepare(session, &file, failure);
+        return r < 0 ? r : order_plan(session, &(struct order){ .document = file.document, .file = &file, .all = all }, failure);
 }
 
-/* --- pause, resume, cancel, retry --- */
-
-static int call_for_campaign(struct session *session, const char *method, struct members *params, struct json **ret_result,
-                             struct failure *failure) {
-        members_text(params, "id", arguments_at(session->arguments, 0));
-        return session_call_patient(session, method, params, ret_result, failure);
-}
-
-static int change(struct session *session, const char *method, struct members *params, struct failure *failure) {
-        _cleanup_json_ struct json *result = NULL;
-        char state[256];
-        int r = call_for_campaign(session, method, params, &result, failure);
+/* Every device that the campaign updated goes back to what it ran before. */
+static int rollback_document(struct session *session, const char *campaign, struct json **ret_document, struct failure *failure) {
+        _cleanup_members_ struct members document = members_new(), devices = members_new();
+        char id[ORDER_ID_SIZE], comment[STR_ID_MAX + 32];
+        int r = order_id("rollback", session->now_wall_ms, id);
 
         if (r < 0)
-                return r;
-        if (session->json)
-                return session_print_json(session, result, failure);
+                return failure_errno(failure, r);
+        str_format(comment, sizeof comment, "takes %s back", campaign);
+        members_text(&document, "schema", CAMPAIGN_SCHEMA);
+        members_text(&document, "id", id);
+        members_number(&document, "revision", 1);
+        members_text(&document, "comment", comment);
+        members_text(&document, "rollback_of", campaign);
+        members_bool(&devices, "all", true);
+        if (devices.error == 0)
+                members_json(&document, "devices", TAKE_PTR(devices.json));
+        r = devices.error < 0 ? devices.error : document.error;
+        if (r < 0)
+                return failure_errno(failure, r);
+        *ret_document = TAKE_PTR(document.json);
+        return 0;
+}
+
+/* To a file, in place of being started. */
+static int write_order(const char *path, const struct order_file *file, struct failure *failure) {
+        _cleanup_free_ char *text = NULL;
+        bool standard_output = strcmp(path, "-") == 0;
+        FILE *stream;
+        int r = file->jws ? 0 : json_write_pretty(file->document, &text, NULL);
+
+        if (r < 0)
+                return failure_errno(failure, r);
+        stream = standard_output ? stdout : fopen(path, "we");
+        r = stream && fprintf(stream, "%s\n", file->jws ? file->jws : text) >= 0 && fflush(stream) == 0 ? 0 : -errno;
+        if (stream && !standard_output && fclose(stream) != 0 && r == 0)
+                r = -errno;
+        return r < 0 ? failure_set(failure, EXIT_CODE_INTERNAL, "output-failed", "%s: %s", path, strerror(-r)) : 0;
+}
+
+int run_campaign_rollback(struct session *session, struct failure *failure) {
+        const char *campaign = arguments_at(session->arguments, 0), *path = arguments_text(session->arguments, "output");
+        _cleanup_order_file_ struct order_file file = { 0 };
+        struct json *document = NULL;
+        char title[STR_ID_MAX + 32];
+        int r;
+
+        if (!str_is_id(campaign))
+                return failure_set(failure, EXIT_CODE_USAGE, "usage", "campaign rollback %s: expected the id of a campaign", campaign);
+        r = rollback_document(session, campaign, &document, failure);
+        if (r == 0)
+                r = order_file_from(document, &file, failure);
+        if (r == 0)
+                r = order_file_prepare(session, &file, failure);
+        if (r < 0 || path)
+                return r < 0 ? r : write_order(path, &file, failure);
+        str_format(title, sizeof title, "takes %s back", campaign);
+        return order_run(session, &(struct order){ .document = file.document, .file = &file, .title = title }, failure);
+}
+
+/* --- pause, resume, continue, cancel, retry --- */
+
+static int change(struct session *session, const char *method, struct members *params, session_show show, struct failure *failure) {
+        members_text(params, "id", arguments_at(session->arguments, 0));
+        return session_each(session, &(struct session_question){ .method = method, .params = params, .patient = true }, show, failure);
+}
+
+static int show_state(struct session *session, const struct json *result, struct strbuf *out) {
+        char state[256];
+
         campaign_state_text(json_child(result, "campaign"), state, sizeof state);
-        return session_say(session, failure, "%s is %s.\n", arguments_at(session->arguments, 0), state);
+        strbuf_appendf(out, "%s is %s.\n", arguments_at(session->arguments, 0), state);
+        return EXIT_CODE_OK;
 }
 
 int run_pause(struct session *session, struct failure *failure) {
         _cleanup_members_ struct members params = members_new();
 
         members_option(&params, "reason", session->arguments, "reason");
-        return change(session, "campaign.pause", &params, failure);
+        return change(session, "campaign.pause", &params, show_state, failure);
 }
 
 int run_resume(struct session *session, struct failure *failure) {
         _cleanup_members_ struct members params = members_new();
 
-        return change(session, "campaign.resume", &params, failure);
+        return change(session, "campaign.resume", &params, show_state, failure);
 }
 
-static int print_canceled(struct session *session, const struct json *result, struct failure *failure) {
-        _cleanup_strbuf_ struct strbuf out = STRBUF_INIT(TEXT_LIMIT);
-        const struct json *going_on = json_child(result, "not_stopped");
-        int r;
+int run_continue(struct session *session, struct failure *failure) {
+        _cleanup_members_ struct members params = members_new();
 
-        strbuf_appendf(&out, "%s is canceled; %zu stopped.\n", arguments_at(session->arguments, 0),
+        return change(session, "campaign.continue", &params, show_state, failure);
+}
+
+static int show_canceled(struct session *session, const struct json *result, struct strbuf *out) {
+        const struct json *going_on = json_child(result, "not_stopped");
+
+        strbuf_appendf(out, "%s is canceled; %zu stopped.\n", arguments_at(session->arguments, 0),
                        json_length(json_child(result, "stopped")));
         JSON_FOREACH_ITEM(i, job, going_on) {
                 const char *device = json_member_text(job, "device"), *step = json_member_text(job, "step"),
                            *reason = json_member_text(job, "reason");
-                strbuf_appendf(&out, "%s goes on (%s): %s\n", device ? device : "", step ? step : "",
+                strbuf_appendf(out, "%s goes on (%s): %s\n", device ? device : "", step ? step : "",
                                reason ? reason : "it is behind its point of no return");
         }
-        r = session_print(session, &out, failure);
-        return r < 0 ? r : json_length(going_on) > 0 ? EXIT_CODE_FINDINGS : EXIT_CODE_OK;
+        return json_length(going_on) > 0 ? EXIT_CODE_FINDINGS : EXIT_CODE_OK;
 }
 
 int run_cancel(struct session *session, struct failure *failure) {
         _cleanup_members_ struct members params = members_new();
-        _cleanup_json_ struct json *result = NULL;
-        int r = call_for_campaign(session, "campaign.cancel", &params, &result, failure);
 
-        if (r < 0)
-                return r;
-        if (!session->json)
-                return print_canceled(session, result, failure);
-        r = session_print_json(session, result, failure);
-        return r < 0 ? r : json_length(json_child(result, "not_stopped")) > 0 ? EXIT_CODE_FINDINGS : EXIT_CODE_OK;
+        return change(session, "campaign.cancel", &params, show_canceled, failure);
 }
 
 /* Devices that --device names, as ids. */
@@ -412,19 +493,18 @@ static int add_retry_devices(struct session *session, struct members *params, st
         return 0;
 }
 
+static int show_retried(struct session *session, const struct json *result, struct strbuf *out) {
+        strbuf_appendf(out, "%zu queued again. `gatewayctl watch %s` shows the progress.\n", json_length(json_child(result, "retried")),
+                       arguments_at(session->arguments, 0));
+        return EXIT_CODE_OK;
+}
+
 int run_retry(struct session *session, struct failure *failure) {
         _cleanup_members_ struct members params = members_new();
-        _cleanup_json_ struct json *result = NULL;
         int r = add_retry_devices(session, &params, failure);
 
         if (r < 0)
                 return r;
         members_options(&params, "errors", session->arguments, "error");
-        r = call_for_campaign(session, "campaign.retry", &params, &result, failure);
-        if (r < 0)
-                return r;
-        if (session->json)
-                return session_print_json(session, result, failure);
-        return session_say(session, failure, "%zu queued again. `gatewayctl watch %s` shows the progress.\n",
-                           json_length(json_child(result, "retried")), arguments_at(session->arguments, 0));
+        return change(session, "campaign.retry", &params, show_retried, failure);
 }

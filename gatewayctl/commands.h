@@ -36,6 +36,19 @@ int run_pause(struct session *session, struct failure *failure);
 int run_resume(struct session *session, struct failure *failure);
 int run_cancel(struct session *session, struct failure *failure);
 int run_retry(struct session *session, struct failure *failure);
+int run_continue(struct session *session, struct failure *failure);
+int run_campaign_rollback(struct session *session, struct failure *failure);
+
+/* publish.c: through a broker only */
+int run_publish(struct session *session, struct failure *failure);
+int run_unpublish(struct session *session, struct failure *failure);
+
+/* gateway_list.c: through a broker only */
+int run_gateways(struct session *session, struct failure *failure);
+
+/* profiles.c: without a daemon */
+int run_profile_list(struct session *session, struct failure *failure);
+int run_profile_show(struct session *session, struct failure *failure);
 
 /* campaign_new.c, campaign_check.c, campaign_show.c: without a daemon */
 int run_campaign_new(struct session *session, struct failure *failure);

@@ -43,7 +43,7 @@ static void offer_choices(struct completion *completion, const char *choices) {
 
 /* --- what the daemon knows --- */
 
-static int ask(struct completion *completion, const char *method, struct json **ret_result) {
+static int ask(struct completion *completion, const char *method, struct answers *ret_answers) {
         struct session *session = completion->session;
         struct client_request request = { .method = method, .timeout_ms = COMPLETE_TIMEOUT_MS };
         _cleanup_members_ struct members params = members_new();
@@ -55,17 +55,18 @@ static int ask(struct completion *completion, const char *method, struct json **
         if (r < 0)
                 json_free(request.params);
         else
-                r = client_call(session->client, &request, ret_result, &failure);
+                r = client_gather(session->client, &request, ret_answers, &failure);
         failure_deinit(&failure);
         return r;
 }
 
 static void offer_ids(struct completion *completion, const char *method, const char *list) {
-        _cleanup_json_ struct json *result = NULL;
+        _cleanup_answers_ struct answers answers = { 0 };
 
-        if (ask(completion, method, &result) < 0)
+        if (ask(completion, method, &answers) < 0)
                 return;
-        JSON_FOREACH_ITEM(i, item, json_child(result, list))
+        for (size_t i = 0; i < answers.n_items; i++)
+                JSON_FOREACH_ITEM(j, item, json_child(answers.items[i].result, list))
         if (json_member_text(item, "id"))
                 offer(completion, json_member_text(item, "id"));
 }
@@ -147,6 +148,7 @@ static void offer_next(struct completion *completion) {
         } else if (!completion->only_positional && completion->word[0] == '-') {
                 offer_options(completion, verb ? verb->options : NULL);
                 offer_options(completion, common_options);
+                offer_options(completion, broker_common_options);
         } else if (!completion->has_first) {
                 offer_verbs(completion, "");
         } else if (!verb || (position == 0 && strcmp(verb->words, completion->group) == 0 && verbs_have_group(verbs, completion->group))) {
@@ -173,6 +175,8 @@ static void take_word(struct completion *completion, const char *word) {
                 /* Ids are those of the daemon that the typed command is for. */
                 if (strcmp(completion->value_of->name, "socket") == 0)
                         setenv("GATEWAYD_SOCKET", word, true);
+                if (strcmp(completion->value_of->name, "profile") == 0)
+                        setenv("GATEWAYCTL_PROFILE", word, true);
                 completion->value_of = NULL;
         } else if (!completion->only_positional && strcmp(word, "--") == 0) {
                 completion->only_positional = true;

@@ -10,9 +10,21 @@
 
 /* --- tables --- */
 
-enum { DEVICE_ID, DEVICE_NAME, DEVICE_STATE, DEVICE_MODEL, DEVICE_VERSION, DEVICE_LABELS, DEVICE_ADDRESS, DEVICE_SEEN, DEVICE_RESULT };
+enum {
+        DEVICE_GATEWAY,
+        DEVICE_ID,
+        DEVICE_NAME,
+        DEVICE_STATE,
+        DEVICE_MODEL,
+        DEVICE_VERSION,
+        DEVICE_LABELS,
+        DEVICE_ADDRESS,
+        DEVICE_SEEN,
+        DEVICE_RESULT
+};
 
 static const struct table_column device_columns[] = {
+        [DEVICE_GATEWAY] = { .title = "GATEWAY" },
         [DEVICE_ID] = { .title = "DEVICE" },
         [DEVICE_NAME] = { .title = "NAME", .may_cut = true },
         [DEVICE_STATE] = { .title = "STATE" },
@@ -63,6 +75,7 @@ static void add_device(struct table *table, const struct json *device, int64_t n
         char text[STR_ID_MAX * CAMPAIGN_LABELS_MAX];
 
         table_row(table);
+        table_cell(table, DEVICE_GATEWAY, json_member_text(device, "gateway"));
         table_cell(table, DEVICE_ID, json_member_text(device, "id"));
         model_of(device, text, sizeof text);
         /* A name that only repeats what stands beside it tells nothing. */
@@ -82,21 +95,22 @@ static void add_device(struct table *table, const struct json *device, int64_t n
         add_result(table, device);
 }
 
-static int print_devices(struct session *session, const struct json *devices, struct failure *failure) {
+static int render_devices(struct session *session, const struct json *devices, struct strbuf *out) {
         _cleanup_table_ struct table *table = NULL;
         int r = table_new(device_columns, ARRAY_SIZE(device_columns), &table);
 
         if (r < 0)
-                return failure_errno(failure, r);
+                return r;
         JSON_FOREACH_ITEM(i, device, devices)
         add_device(table, device, session->now_wall_ms);
-        return session_print_table(session, table, failure);
+        return table_render(table, &session->style, out);
 }
 
 /* --- list, scan --- */
 
 int run_device_list(struct session *session, struct failure *failure) {
         _cleanup_members_ struct members params = members_new();
+        _cleanup_strbuf_ struct strbuf out = STRBUF_INIT(TEXT_LIMIT);
         _cleanup_json_ struct json *result = NULL;
         int r;
 
@@ -112,7 +126,8 @@ int run_device_list(struct session *session, struct failure *failure) {
                 return session_print_json(session, result, failure);
         if (json_length(json_child(result, "devices")) == 0)
                 return session_say(session, failure, "No device. `gatewayctl device scan` looks for some.\n");
-        return print_devices(session, json_child(result, "devices"), failure);
+        r = render_devices(session, json_child(result, "devices"), &out);
+        return r < 0 ? failure_errno(failure, r) : session_print(session, &out, failure);
 }
 
 /* Drivers that could not look; true when there was one. */
@@ -141,45 +156,42 @@ static bool has_discovered(const struct json *devices) {
         return false;
 }
 
-static int print_scan(struct session *session, const struct json *result, struct failure *failure) {
-        _cleanup_strbuf_ struct strbuf out = STRBUF_INIT(TEXT_LIMIT);
+static int show_scan(struct session *session, const struct json *result, struct strbuf *out) {
         const struct json *devices = json_child(result, "devices");
-        bool any = scan_mistakes(json_child(result, "drivers"), &session->style, &out);
-        int r = print_devices(session, devices, failure);
+        bool any;
+        int r;
 
+        session->now_wall_ms = time_now_wall_ms(); /* it took a while: "now" is now */
+        r = render_devices(session, devices, out);
+        any = scan_mistakes(json_child(result, "drivers"), &session->style, out);
         if (json_length(devices) == 0)
-                strbuf_append(&out, "Nothing was heard. Is it powered, plugged in, and does its firmware speak? `gatewayctl doctor` checks "
-                                    "the gateway's side.\n");
+                strbuf_append(out, "Nothing was heard. Is it powered, plugged in, and does its firmware speak? `gatewayctl doctor` checks "
+                                   "the gateway's side.\n");
         else if (has_discovered(devices))
-                strbuf_append(&out, "\n`gatewayctl device adopt <device>` adopts one that is discovered; only then it can be updated.\n");
-        if (r == 0)
-                r = session_print(session, &out, failure);
+                strbuf_append(out, "\n`gatewayctl device adopt <device>` adopts one that is discovered; only then it can be updated.\n");
         return r < 0 ? r : any ? EXIT_CODE_FINDINGS : EXIT_CODE_OK;
 }
 
 int run_device_scan(struct session *session, struct failure *failure) {
         _cleanup_members_ struct members params = members_new();
-        _cleanup_json_ struct json *result = NULL;
+        const struct session_question question = { .method = "device.scan", .params = &params, .patient = true };
         int r;
 
         members_option(&params, "driver", session->arguments, "driver");
         members_option(&params, "duration_ms", session->arguments, "duration");
         if (!session->json && isatty(STDERR_FILENO))
                 fprintf(stderr, "Listening ...\r");
-        r = session_call_patient(session, "device.scan", &params, &result, failure);
+        r = session_each(session, &question, show_scan, failure);
         if (!session->json && isatty(STDERR_FILENO))
                 fprintf(stderr, "             \r");
-        if (r < 0)
-                return r;
-        session->now_wall_ms = time_now_wall_ms(); /* it took a while: "now" is now */
-        return session->json ? session_print_json(session, result, failure) : print_scan(session, result, failure);
+        return r;
 }
 
 /* --- one device --- */
 
 struct facts {
         struct session *session;
-        struct strbuf out;
+        struct strbuf *out;
 };
 
 static void fact(struct facts *facts, const char *name, const char *value) {
@@ -187,9 +199,9 @@ static void fact(struct facts *facts, const char *name, const char *value) {
 
         if (!clean || !clean[0])
                 return;
-        strbuf_appendf(&facts->out, "%-17s ", name);
-        strbuf_append(&facts->out, clean);
-        strbuf_append_char(&facts->out, '\n');
+        strbuf_appendf(facts->out, "%-17s ", name);
+        strbuf_append(facts->out, clean);
+        strbuf_append_char(facts->out, '\n');
 }
 
 static void fact_number(struct facts *facts, const struct json *object, const char *key, const char *name, const char *unit) {
@@ -305,8 +317,8 @@ static int add_images(struct facts *facts, const struct json *images) {
         JSON_FOREACH_ITEM(i, image, images)
         add_image(table, image);
         if (table_n_rows(table) > 0)
-                strbuf_append_char(&facts->out, '\n');
-        return table_render(table, &facts->session->style, &facts->out);
+                strbuf_append_char(facts->out, '\n');
+        return table_render(table, &facts->session->style, facts->out);
 }
 
 static void add_job(struct facts *facts, const struct json *result) {
@@ -321,86 +333,65 @@ static void add_job(struct facts *facts, const struct json *result) {
         fact(facts, "job", text);
 }
 
-static int print_device(struct session *session, const struct json *result, struct failure *failure) {
-        struct facts facts = { .session = session, .out = STRBUF_INIT(TEXT_LIMIT) };
+static int show_device(struct session *session, const struct json *result, struct strbuf *out) {
+        struct facts facts = { .session = session, .out = out };
         const struct json *device = json_child(result, "device");
-        int r;
 
         add_head(&facts, device);
         add_attributes(&facts, json_child(device, "attributes"));
         add_last_result(&facts, json_child(device, "last_result"));
         add_job(&facts, result);
-        r = add_images(&facts, json_child(device, "images"));
-        r = r < 0 ? failure_errno(failure, r) : session_print(session, &facts.out, failure);
-        strbuf_deinit(&facts.out);
-        return r;
+        return add_images(&facts, json_child(device, "images"));
 }
 
 /* A method whose only param is the device that the command names. */
-static int call_for_device(struct session *session, const char *method, struct json **ret_result, struct failure *failure) {
+static int ask_for_device(struct session *session, const char *method, session_show show, struct failure *failure) {
         _cleanup_members_ struct members params = members_new();
 
         members_text(&params, "id", arguments_at(session->arguments, 0));
-        return session_call_patient(session, method, &params, ret_result, failure);
+        return session_each(session, &(struct session_question){ .method = method, .params = &params, .patient = true }, show, failure);
 }
 
 int run_device_get(struct session *session, struct failure *failure) {
-        _cleanup_json_ struct json *result = NULL;
-        int r = call_for_device(session, "device.get", &result, failure);
+        return ask_for_device(session, "device.get", show_device, failure);
+}
 
-        if (r < 0)
-                return r;
-        return session->json ? session_print_json(session, result, failure) : print_device(session, result, failure);
+static int show_forgotten(struct session *session, const struct json *result, struct strbuf *out) {
+        (void) result;
+        strbuf_appendf(out, "%s is forgotten.\n", arguments_at(session->arguments, 0));
+        return EXIT_CODE_OK;
 }
 
 int run_device_forget(struct session *session, struct failure *failure) {
-        _cleanup_json_ struct json *result = NULL;
-        int r = call_for_device(session, "device.forget", &result, failure);
-
-        if (r < 0)
-                return r;
-        if (session->json)
-                return session_print_json(session, result, failure);
-        return session_say(session, failure, "%s is forgotten.\n", arguments_at(session->arguments, 0));
+        return ask_for_device(session, "device.forget", show_forgotten, failure);
 }
 
-static int print_diagnosis(struct session *session, const struct json *result, struct failure *failure) {
-        _cleanup_strbuf_ struct strbuf out = STRBUF_INIT(TEXT_LIMIT);
+static int show_diagnosis(struct session *session, const struct json *result, struct strbuf *out) {
         const struct json *error = json_child(result, "error");
         const char *name = json_member_text(error, "name"), *text = json_member_text(error, "text"),
                    *advice = json_member_text(error, "advice");
-        int r;
 
         JSON_FOREACH_ITEM(i, finding, json_child(result, "findings")) {
                 _cleanup_free_ char *clean = text_clean(json_string_or_null(finding) ? json_string_or_null(finding) : "");
-                strbuf_append(&out, "- ");
-                text_append_wrapped(&out, clean ? clean : "", 2, &session->style);
+                strbuf_append(out, "- ");
+                text_append_wrapped(out, clean ? clean : "", 2, &session->style);
         }
         if (error) {
-                text_append_toned(&out, name ? name : "error", TONE_BAD, &session->style);
-                strbuf_appendf(&out, ": %s\n", text ? text : "");
+                text_append_toned(out, name ? name : "error", TONE_BAD, &session->style);
+                strbuf_appendf(out, ": %s\n", text ? text : "");
                 if (advice) {
-                        strbuf_append(&out, "  ");
-                        text_append_wrapped(&out, advice, 2, &session->style);
+                        strbuf_append(out, "  ");
+                        text_append_wrapped(out, advice, 2, &session->style);
                 }
         } else {
-                text_append_toned(&out, "The device answers.", TONE_GOOD, &session->style);
-                strbuf_append_char(&out, '\n');
+                text_append_toned(out, "The device answers.", TONE_GOOD, &session->style);
+                strbuf_append_char(out, '\n');
         }
-        r = session_print(session, &out, failure);
-        return r < 0 ? r : error ? EXIT_CODE_FINDINGS : EXIT_CODE_OK;
+        return error ? EXIT_CODE_FINDINGS : EXIT_CODE_OK;
 }
 
 int run_device_diagnose(struct session *session, struct failure *failure) {
-        _cleanup_json_ struct json *result = NULL;
-        int r = call_for_device(session, "device.diagnose", &result, failure);
-
-        if (r < 0)
-                return r;
-        if (!session->json)
-                return print_diagnosis(session, result, failure);
-        r = session_print_json(session, result, failure);
-        return r < 0 ? r : json_child(result, "error") ? EXIT_CODE_FINDINGS : EXIT_CODE_OK;
+        return ask_for_device(session, "device.diagnose", show_diagnosis, failure);
 }
 
 /* --- adopt, set, import --- */
@@ -416,22 +407,20 @@ static int adopt_usage(const struct arguments *arguments, struct failure *failur
         return 0;
 }
 
-static int print_adopted(struct session *session, const struct json *result, struct failure *failure) {
-        _cleanup_strbuf_ struct strbuf out = STRBUF_INIT(TEXT_LIMIT);
-
+static int show_adopted(struct session *session, const struct json *result, struct strbuf *out) {
+        (void) session;
         JSON_FOREACH_ITEM(i, id, json_child(result, "adopted"))
-        strbuf_appendf(&out, "%s is adopted.\n", json_string_or_null(id));
+        strbuf_appendf(out, "%s is adopted.\n", json_string_or_null(id));
         JSON_FOREACH_ITEM(i, id, json_child(result, "unchanged"))
-        strbuf_appendf(&out, "%s was adopted already.\n", json_string_or_null(id));
-        if (out.size == 0)
-                strbuf_append(&out, "No discovered device matches.\n");
-        return session_print(session, &out, failure);
+        strbuf_appendf(out, "%s was adopted already.\n", json_string_or_null(id));
+        if (out->size == 0)
+                strbuf_append(out, "No discovered device matches.\n");
+        return EXIT_CODE_OK;
 }
 
 int run_device_adopt(struct session *session, struct failure *failure) {
         const struct arguments *arguments = session->arguments;
         _cleanup_members_ struct members params = members_new();
-        _cleanup_json_ struct json *result = NULL;
         const char *words = arguments_at(arguments, 0);
         char id[STR_DEVICE_ID_SIZE];
         int r = adopt_usage(arguments, failure);
@@ -448,10 +437,7 @@ int run_device_adopt(struct session *session, struct failure *failure) {
         members_options(&params, "labels", arguments, "label");
         members_option(&params, "name", arguments, "name");
         members_option(&params, "address", arguments, "address");
-        r = session_call(session, "device.adopt", &params, &result, failure);
-        if (r < 0)
-                return r;
-        return session->json ? session_print_json(session, result, failure) : print_adopted(session, result, failure);
+        return session_each(session, &(struct session_question){ .method = "device.adopt", .params = &params }, show_adopted, failure);
 }
 
 /* An empty text takes the statement away. */
@@ -483,7 +469,6 @@ static int add_labels(struct members *params, const struct arguments *arguments)
 int run_device_set(struct session *session, struct failure *failure) {
         const struct arguments *arguments = session->arguments;
         _cleanup_members_ struct members params = members_new();
-        _cleanup_json_ struct json *result = NULL;
         int r;
 
         members_text(&params, "id", arguments_at(arguments, 0));
@@ -497,10 +482,7 @@ int run_device_set(struct session *session, struct failure *failure) {
         members_options(&params, "remove_labels", arguments, "remove-label");
         if (params.error == 0 && json_length(params.json) < 2)
                 return failure_set(failure, EXIT_CODE_USAGE, "usage", "device set: expected at least one option that says what to set");
-        r = session_call(session, "device.set", &params, &result, failure);
-        if (r < 0)
-                return r;
-        return session->json ? session_print_json(session, result, failure) : print_device(session, result, failure);
+        return session_each(session, &(struct session_question){ .method = "device.set", .params = &params }, show_device, failure);
 }
 
 int run_device_import(struct session *session, struct failure *failure) {

@@ -242,8 +242,7 @@ static void render_finding(const struct json *finding, size_t check_columns, con
         labelled(out, indent + 8, remedy, style);
 }
 
-static int print_findings(struct session *session, const struct json *findings, struct failure *failure) {
-        _cleanup_strbuf_ struct strbuf out = STRBUF_INIT(TEXT_LIMIT);
+static void render_findings(const struct json *findings, const struct style *style, struct strbuf *out) {
         size_t columns = 0;
 
         JSON_FOREACH_ITEM(i, finding, findings) {
@@ -252,8 +251,7 @@ static int print_findings(struct session *session, const struct json *findings, 
                 columns = MAX(columns, width);
         }
         JSON_FOREACH_ITEM(i, finding, findings)
-        render_finding(finding, columns, &session->style, &out);
-        return session_print(session, &out, failure);
+        render_finding(finding, columns, style, out);
 }
 
 static size_t count_level(const struct json *findings, const char *level) {
@@ -264,12 +262,24 @@ static size_t count_level(const struct json *findings, const char *level) {
         return n;
 }
 
-int run_doctor(struct session *session, struct failure *failure) {
-        _cleanup_json_ struct json *result = NULL;
-        const struct json *findings;
-        int r = session_connect(session, failure);
+static int show_findings(struct session *session, const struct json *result, struct strbuf *out) {
+        const struct json *findings = json_child(result, "findings");
 
-        if (r < 0 && failure->exit_code == EXIT_CODE_NO_DAEMON) {
+        render_findings(findings, &session->style, out);
+        strbuf_appendf(out, "\n%zu checks, %zu warnings, %zu errors.\n", json_length(findings), count_level(findings, "warning"),
+                       count_level(findings, "error"));
+        return count_level(findings, "error") > 0 ? EXIT_CODE_FINDINGS : EXIT_CODE_OK;
+}
+
+int run_doctor(struct session *session, struct failure *failure) {
+        _cleanup_strbuf_ struct strbuf out = STRBUF_INIT(TEXT_LIMIT);
+        _cleanup_json_ struct json *result = NULL;
+        int r = session_connect(session, failure), exit_code;
+
+        if (r == 0 && session_is_remote(session))
+                return session_each(session, &(struct session_question){ .method = "gateway.diagnose", .patient = true }, show_findings,
+                                    failure);
+        if (r < 0 && !session_is_remote(session) && failure->exit_code == EXIT_CODE_NO_DAEMON) {
                 struct failure why = *failure;
                 memset(failure, 0, sizeof *failure);
                 r = ask_program(session, &why, &result, failure);
@@ -278,10 +288,7 @@ int run_doctor(struct session *session, struct failure *failure) {
         }
         if (r < 0)
                 return r;
-        findings = json_child(result, "findings");
-        r = session->json ? session_print_json(session, result, failure) : print_findings(session, findings, failure);
-        if (r == 0 && !session->json)
-                r = session_say(session, failure, "\n%zu checks, %zu warnings, %zu errors.\n", json_length(findings),
-                                count_level(findings, "warning"), count_level(findings, "error"));
-        return r < 0 ? r : count_level(findings, "error") > 0 ? EXIT_CODE_FINDINGS : EXIT_CODE_OK;
+        exit_code = show_findings(session, result, &out);
+        r = session->json ? session_print_json(session, result, failure) : session_print(session, &out, failure);
+        return r < 0 ? r : exit_code;
 }

@@ -10,78 +10,144 @@
 #include "jobs_view.h"
 #include "progress.h"
 
+/* One of the gateways on which the campaign is. */
+struct follow_gateway {
+        char id[STR_GATEWAY_ID_MAX + 1]; /* "": there is only one */
+        char paused[64];                 /* the reason that was told last; "" it is not paused */
+        char epoch[32];                  /* of its last event; a broker may hand over the same one again */
+        int64_t seq;
+        bool over;
+};
+
 struct follow {
         struct session *session;
         struct progress *progress;
         char campaign[STR_ID_MAX + 1];
-        char paused[64]; /* the reason that was told last; "" it is not paused */
-        bool running;    /* what comes before is seen by the first look() */
-        bool over;
+        struct follow_gateway *gateways;
+        size_t n_gateways;
+        bool running;      /* what comes before is seen by the first look() */
         bool unsubscribed; /* the connection broke since */
         int error;         /* from inside a notification */
 };
 
+/* Made where there is none. NULL: out of memory, which is kept. */
+static struct follow_gateway *gateway_of(struct follow *follow, const char *id) {
+        struct follow_gateway *gateways;
+
+        if (!session_is_many(follow->session) || !id)
+                id = "";
+        for (size_t i = 0; i < follow->n_gateways; i++)
+                if (strcmp(follow->gateways[i].id, id) == 0)
+                        return &follow->gateways[i];
+        gateways = reallocarray(follow->gateways, follow->n_gateways + 1, sizeof *gateways);
+        if (!gateways) {
+                follow->error = -ENOMEM;
+                return NULL;
+        }
+        follow->gateways = gateways;
+        memset(&gateways[follow->n_gateways], 0, sizeof *gateways);
+        str_copy(gateways[follow->n_gateways].id, sizeof gateways->id, id);
+        return &gateways[follow->n_gateways++];
+}
+
+static bool is_over(const struct follow *follow) {
+        for (size_t i = 0; i < follow->n_gateways; i++)
+                if (!follow->gateways[i].over)
+                        return false;
+        return follow->n_gateways > 0;
+}
+
 /* --- news --- */
 
-static void set_job(struct follow *follow, const char *device, const struct json *message,
+static void set_job(struct follow *follow, const char *gateway, const char *device, const struct json *message,
                     int (*set)(struct progress *progress, const char *device, const struct progress_state *state)) {
+        char outcome[OUTCOME_SIZE], label[STR_GATEWAY_ID_MAX + STR_DEVICE_ID_SIZE + 2];
         struct progress_state state;
-        char outcome[OUTCOME_SIZE];
         int r;
 
         if (!device)
                 return;
+        if (gateway && session_is_many(follow->session))
+                str_format(label, sizeof label, "%s %s", gateway, device);
+        else
+                str_copy(label, sizeof label, device);
         job_progress(message, &state, outcome);
-        r = set(follow->progress, device, &state);
+        r = set(follow->progress, label, &state);
         if (r < 0)
                 follow->error = r;
 }
 
-static void note_campaign(struct follow *follow, const struct json *campaign) {
+static void tell_paused(struct follow *follow, const struct follow_gateway *gateway, const char *reason) {
+        const char *verb = strcmp(reason, "needs-approval") == 0 || strcmp(reason, "gate") == 0 ? "continue" : "resume";
+
+        if (follow->session->json)
+                return;
+        progress_erase(follow->progress);
+        printf("The campaign is paused%s%s (%s); `gatewayctl %s %s` lets it go on.\n", gateway->id[0] ? " on " : "", gateway->id, reason,
+               verb, follow->campaign);
+        fflush(stdout);
+}
+
+static void note_campaign(struct follow *follow, const char *id, const struct json *campaign) {
         const char *text = json_member_text(campaign, "state"), *reason = json_member_text(campaign, "reason");
+        struct follow_gateway *gateway;
         enum campaign_state state;
 
-        if (!text || campaign_state_parse(text, &state) < 0)
+        if (!text || campaign_state_parse(text, &state) < 0 || !(gateway = gateway_of(follow, id)))
                 return;
         /* What was asked for page by page may be older than the news that came in between: over is over. */
-        follow->over = follow->over || campaign_state_is_final(state);
+        gateway->over = gateway->over || campaign_state_is_final(state);
         if (state != CAMPAIGN_STATE_PAUSED) {
-                follow->paused[0] = '\0';
+                gateway->paused[0] = '\0';
                 return;
         }
         if (!reason)
                 reason = "by a person";
-        if (strcmp(follow->paused, reason) != 0 && !follow->session->json) {
-                progress_erase(follow->progress);
-                printf("The campaign is paused (%s); `gatewayctl resume %s` lets it go on.\n", reason, follow->campaign);
-                fflush(stdout);
-        }
-        str_copy(follow->paused, sizeof follow->paused, reason);
+        if (strcmp(gateway->paused, reason) != 0)
+                tell_paused(follow, gateway, reason);
+        str_copy(gateway->paused, sizeof gateway->paused, reason);
+}
+
+/* A gateway whose connection to the broker broke sends again what may not have arrived. */
+static bool is_repeated(struct follow *follow, const struct json *event) {
+        const char *epoch = json_member_text(event, "epoch");
+        struct follow_gateway *gateway = gateway_of(follow, json_member_text(event, "gateway"));
+        int64_t seq = 0;
+
+        if (!gateway || !epoch || json_member_int(event, "seq", 1, INT64_MAX, &seq) < 0)
+                return false;
+        if (strcmp(gateway->epoch, epoch) == 0 && seq <= gateway->seq)
+                return true;
+        str_copy(gateway->epoch, sizeof gateway->epoch, epoch);
+        gateway->seq = seq;
+        return false;
 }
 
 static void on_news(void *ctx, const char *method, const struct json *params) {
+        const char *type = json_member_text(params, "type"), *device = json_member_text(params, "device"),
+                   *gateway = json_member_text(params, "gateway");
         struct follow *follow = ctx;
-        const char *type = json_member_text(params, "type"), *device = json_member_text(params, "device");
 
         if (!follow->running || !str_equal(json_member_text(params, "campaign"), follow->campaign))
                 return;
         if (strcmp(method, "progress") == 0)
-                set_job(follow, device, params, progress_set);
+                set_job(follow, gateway, device, params, progress_set);
+        else if (is_repeated(follow, params))
+                return;
         else if (str_equal(type, "campaign-state"))
-                note_campaign(follow, json_child(params, "data"));
+                note_campaign(follow, gateway, json_child(params, "data"));
         else if (str_equal(type, "job-state") || str_equal(type, "job-result"))
-                set_job(follow, device, json_child(params, "data"), progress_set);
+                set_job(follow, gateway, device, json_child(params, "data"), progress_set);
 }
 
 static int subscribe(struct follow *follow, struct failure *failure) {
         _cleanup_members_ struct members params = members_new();
-        _cleanup_json_ struct json *result = NULL;
         int r;
 
         members_text(&params, "campaign", follow->campaign);
         members_bool(&params, "progress", true);
         client_listen(follow->session->client, on_news, follow);
-        r = session_call(follow->session, "events.subscribe", &params, &result, failure);
+        r = session_subscribe(follow->session, &params, failure);
         follow->unsubscribed = r < 0;
         return r;
 }
@@ -97,9 +163,11 @@ static int look(struct follow *follow, struct json **ret_campaign, struct failur
         r = session_call_pages(follow->session, "campaign.get", &params, "jobs", &result, failure);
         if (r < 0)
                 return r;
-        note_campaign(follow, json_child(result, "campaign"));
+        note_campaign(follow, NULL, json_child(result, "campaign"));
+        JSON_FOREACH_ITEM(i, entry, json_child(result, "gateways"))
+        note_campaign(follow, json_member_text(entry, "gateway"), json_child(json_child(entry, "result"), "campaign"));
         JSON_FOREACH_ITEM(i, job, json_child(result, "jobs"))
-        set_job(follow, json_member_text(job, "device"), job, progress_look);
+        set_job(follow, json_member_text(job, "gateway"), json_member_text(job, "device"), job, progress_look);
         if (ret_campaign)
                 *ret_campaign = TAKE_PTR(result);
         return 0;
@@ -133,6 +201,7 @@ void follow_free(struct follow *follow) {
         if (follow->session && follow->session->client)
                 client_listen(follow->session->client, NULL, NULL);
         progress_free(follow->progress);
+        free(follow->gateways);
         free(follow);
 }
 
@@ -157,7 +226,8 @@ static int reconnect(struct follow *follow, struct failure *failure) {
         follow->unsubscribed = true;
         progress_erase(follow->progress);
         if (!follow->session->json)
-                fprintf(stderr, "gatewayctl: the connection to the daemon broke; waiting for it\n");
+                fprintf(stderr, "gatewayctl: the connection to %s broke; waiting for it\n",
+                        session_is_remote(follow->session) ? "the broker" : "the daemon");
         do {
                 int64_t left_ms = session_left_ms(follow->session);
                 client_pause(client, left_ms >= 0 ? MIN(left_ms, (int64_t) FOLLOW_RETRY_MS) : FOLLOW_RETRY_MS);
@@ -210,7 +280,7 @@ static int watch(struct follow *follow, struct json **ret_campaign, struct failu
         follow->running = true;
         r = look_again(follow, NULL, failure);
 
-        while (r == 0 && !follow->over) {
+        while (r == 0 && !is_over(follow)) {
                 if (progress_is_stale(follow->progress) && time_now_monotonic_ms() - drawn_ms >= PROGRESS_REDRAW_MS) {
                         progress_draw(follow->progress);
                         drawn_ms = time_now_monotonic_ms();
@@ -231,10 +301,22 @@ int follow_run(struct follow *follow, struct json **ret_campaign, struct failure
         return r;
 }
 
+/* The state that it ended with; on several gateways the first that is not "completed". */
+static const char *end_of(const struct json *campaign) {
+        const char *state = json_member_text(json_child(campaign, "campaign"), "state");
+
+        JSON_FOREACH_ITEM(i, entry, json_child(campaign, "gateways")) {
+                const char *one = json_member_text(json_child(json_child(entry, "result"), "campaign"), "state");
+                if (one && (!state || str_equal(state, "completed")))
+                        state = one;
+        }
+        return state;
+}
+
 int follow_report(struct session *session, const struct json *campaign, struct failure *failure) {
-        const struct json *jobs = json_child(campaign, "jobs"), *summary = json_child(campaign, "campaign");
+        const struct json *jobs = json_child(campaign, "jobs");
         _cleanup_strbuf_ struct strbuf out = STRBUF_INIT(TEXT_LIMIT);
-        const char *state = json_member_text(summary, "state");
+        const char *state = end_of(campaign);
         int r;
 
         if (session->json) {

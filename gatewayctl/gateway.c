@@ -118,20 +118,16 @@ static int add_table(struct strbuf *out, const struct json *rows, const struct t
         return table_render(table, style, out);
 }
 
-int run_gateway_info(struct session *session, struct failure *failure) {
-        _cleanup_strbuf_ struct strbuf out = STRBUF_INIT(TEXT_LIMIT);
-        _cleanup_json_ struct json *info = NULL;
-        int r = session_call(session, "gateway.info", NULL, &info, failure);
+static int show_info(struct session *session, const struct json *info, struct strbuf *out) {
+        int r;
 
-        if (r < 0)
-                return r;
-        if (session->json)
-                return session_print_json(session, info, failure);
-        info_head(&out, info);
-        r = add_table(&out, json_child(info, "plugins"), plugin_columns, add_plugin, &session->style);
-        if (r == 0)
-                r = add_table(&out, json_child(info, "drivers"), driver_columns, add_driver, &session->style);
-        return r < 0 ? failure_errno(failure, r) : session_print(session, &out, failure);
+        info_head(out, info);
+        r = add_table(out, json_child(info, "plugins"), plugin_columns, add_plugin, &session->style);
+        return r < 0 ? r : add_table(out, json_child(info, "drivers"), driver_columns, add_driver, &session->style);
+}
+
+int run_gateway_info(struct session *session, struct failure *failure) {
+        return session_each(session, &(struct session_question){ .method = "gateway.info" }, show_info, failure);
 }
 
 /* --- health --- */
@@ -164,31 +160,21 @@ static void health_problems(struct strbuf *out, const struct json *problems, con
         }
 }
 
-static int health_exit(const struct json *health) {
+static int show_health(struct session *session, const struct json *health, struct strbuf *out) {
+        static const char *const counts[] = { "devices", "jobs", "campaigns", "events" };
+
+        fact(out, "status", json_member_text(health, "status"));
+        for (size_t i = 0; i < ARRAY_SIZE(counts); i++)
+                fact_counts(out, health, counts[i]);
+        fact_bytes(out, json_child(health, "store"), "size_bytes", "store");
+        fact_bytes(out, json_child(health, "artifacts"), "used_bytes", "artifacts");
+        fact_bytes(out, json_child(health, "artifacts"), "free_bytes", "disk free");
+        health_problems(out, json_child(health, "problems"), &session->style);
         return str_equal(json_member_text(health, "status"), "ok") ? EXIT_CODE_OK : EXIT_CODE_FINDINGS;
 }
 
 int run_gateway_health(struct session *session, struct failure *failure) {
-        static const char *const counts[] = { "devices", "jobs", "campaigns", "events" };
-        _cleanup_strbuf_ struct strbuf out = STRBUF_INIT(TEXT_LIMIT);
-        _cleanup_json_ struct json *health = NULL;
-        int r = session_call(session, "gateway.health", NULL, &health, failure);
-
-        if (r < 0)
-                return r;
-        if (session->json) {
-                r = session_print_json(session, health, failure);
-                return r < 0 ? r : health_exit(health);
-        }
-        fact(&out, "status", json_member_text(health, "status"));
-        for (size_t i = 0; i < ARRAY_SIZE(counts); i++)
-                fact_counts(&out, health, counts[i]);
-        fact_bytes(&out, json_child(health, "store"), "size_bytes", "store");
-        fact_bytes(&out, json_child(health, "artifacts"), "used_bytes", "artifacts");
-        fact_bytes(&out, json_child(health, "artifacts"), "free_bytes", "disk free");
-        health_problems(&out, json_child(health, "problems"), &session->style);
-        r = session_print(session, &out, failure);
-        return r < 0 ? r : health_exit(health);
+        return session_each(session, &(struct session_question){ .method = "gateway.health" }, show_health, failure);
 }
 
 /* --- reload --- */

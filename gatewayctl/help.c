@@ -63,6 +63,17 @@ static void render_details(struct strbuf *out, const char *details, const struct
         }
 }
 
+/* Their names only: `gatewayctl --help` explains them once for all commands. */
+static void mention_broker_options(struct strbuf *out, const struct style *style) {
+        _cleanup_strbuf_ struct strbuf line = STRBUF_INIT(TEXT_LIMIT);
+
+        strbuf_append(&line, "For gateways behind a broker (`gatewayctl --help` explains these):");
+        for (const struct option_info *option = broker_common_options; option->name; option++)
+                strbuf_appendf(&line, " --%s", option->name);
+        strbuf_append_char(out, '\n');
+        text_append_wrapped(out, strbuf_text(&line), 0, style);
+}
+
 static void render_verb(struct strbuf *out, const struct verb *verb, const struct style *style) {
         strbuf_appendf(out, "gatewayctl %s%s%s\n\n", verb->words, verb->synopsis[0] ? " " : "", verb->synopsis);
         text_append_wrapped(out, verb->summary, 0, style);
@@ -76,6 +87,7 @@ static void render_verb(struct strbuf *out, const struct verb *verb, const struc
         }
         heading(out, "Options of every command", style);
         render_options(out, common_options, style);
+        mention_broker_options(out, style);
 }
 
 static bool is_in_group(const struct verb *verb, const char *group) {
@@ -100,7 +112,7 @@ static const char exit_codes[] = "  0  done, and every device succeeded\n"
                                  "  1  done, but a device did not succeed, or a check found something\n"
                                  "  2  the command line is wrong\n"
                                  "  3  refused: the text and the name of the error say why; `gatewayctl errors NAME` explains it\n"
-                                 "  4  no daemon answers, or the connection broke\n"
+                                 "  4  no daemon, broker or gateway is reached, or the connection broke\n"
                                  "  5  not permitted\n"
                                  "  6  interrupted, or not finished within --timeout; the work goes on\n"
                                  "  7  the question was not answered with yes; nothing was changed\n"
@@ -116,6 +128,8 @@ static void render_all(struct strbuf *out, const char *group, const struct style
         strbuf_appendf(out, "\n`gatewayctl %s%sCOMMAND --help` explains one of them.\n", group, group[0] ? " " : "");
         heading(out, "Options of every command", style);
         render_options(out, common_options, style);
+        heading(out, "Options for gateways behind a broker", style);
+        render_options(out, broker_common_options, style);
         if (group[0])
                 return;
         entry(out, "--version", "Print the version.", OPTION_COLUMN, style);

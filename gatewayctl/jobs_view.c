@@ -105,9 +105,10 @@ static enum tone tone_of(const struct json *job) {
         return has_succeeded(job) ? TONE_GOOD : TONE_BAD;
 }
 
-enum { JOB_CAMPAIGN, JOB_DEVICE, JOB_STATE, JOB_STEP, JOB_PERCENT, JOB_LEFT, JOB_ATTEMPT, JOB_RESULT, JOB_VERSION, JOB_TOOK };
+enum { JOB_GATEWAY, JOB_CAMPAIGN, JOB_DEVICE, JOB_STATE, JOB_STEP, JOB_PERCENT, JOB_LEFT, JOB_ATTEMPT, JOB_RESULT, JOB_VERSION, JOB_TOOK };
 
 static const struct table_column job_columns[] = {
+        [JOB_GATEWAY] = { .title = "GATEWAY" },
         [JOB_CAMPAIGN] = { .title = "CAMPAIGN", .may_cut = true },
         [JOB_DEVICE] = { .title = "DEVICE" },
         [JOB_STATE] = { .title = "STATE" },
@@ -140,6 +141,7 @@ static void add_job(struct table *table, const struct json *job, const struct st
         int64_t attempt = 0, attempts = 0;
 
         table_row(table);
+        table_cell(table, JOB_GATEWAY, json_member_text(job, "gateway"));
         table_cell(table, JOB_CAMPAIGN, json_member_text(job, "campaign"));
         table_cell(table, JOB_DEVICE, json_member_text(job, "device"));
         table_toned_cell(table, JOB_STATE, json_member_text(job, "state"), tone_of(job));
@@ -180,14 +182,12 @@ int jobs_render(const struct json *jobs, const struct style *style, struct strbu
 
 /* --- results --- */
 
-enum { RESULT_DEVICE, RESULT_RESULT, RESULT_PROOF, RESULT_VERSION, RESULT_TOOK };
+enum { RESULT_GATEWAY, RESULT_DEVICE, RESULT_RESULT, RESULT_PROOF, RESULT_VERSION, RESULT_TOOK };
 
 static const struct table_column result_columns[] = {
-        [RESULT_DEVICE] = { .title = "DEVICE" },
-        [RESULT_RESULT] = { .title = "RESULT" },
-        [RESULT_PROOF] = { .title = "PROOF OR ERROR" },
-        [RESULT_VERSION] = { .title = "VERSION" },
-        [RESULT_TOOK] = { .title = "TOOK", .side = TABLE_RIGHT },
+        [RESULT_GATEWAY] = { .title = "GATEWAY" }, [RESULT_DEVICE] = { .title = "DEVICE" },
+        [RESULT_RESULT] = { .title = "RESULT" },   [RESULT_PROOF] = { .title = "PROOF OR ERROR" },
+        [RESULT_VERSION] = { .title = "VERSION" }, [RESULT_TOOK] = { .title = "TOOK", .side = TABLE_RIGHT },
 };
 
 static void add_result(struct table *table, const struct json *job, const struct style *style) {
@@ -196,6 +196,7 @@ static void add_result(struct table *table, const struct json *job, const struct
         char text[OUTCOME_SIZE];
 
         table_row(table);
+        table_cell(table, RESULT_GATEWAY, json_member_text(job, "gateway"));
         table_cell(table, RESULT_DEVICE, json_member_text(job, "device"));
         table_toned_cell(table, RESULT_RESULT, has_succeeded(job) && result ? result : state, tone_of(job));
         table_cell(table, RESULT_PROOF, has_succeeded(job) ? proof : error_name(job) ? error_name(job) : reason);
@@ -226,11 +227,12 @@ static void render_error(const struct json *jobs, const char *name, const struct
         text_append_toned(out, name, TONE_BAD, style);
         strbuf_append_char(out, '\n');
         JSON_FOREACH_ITEM(i, job, jobs) {
-                const char *text = json_member_text(json_child(job, "error"), "text"), *device = json_member_text(job, "device");
-                char label[STR_DEVICE_ID_SIZE + 8];
+                const char *text = json_member_text(json_child(job, "error"), "text"), *device = json_member_text(job, "device"),
+                           *gateway = json_member_text(job, "gateway");
+                char label[STR_GATEWAY_ID_MAX + STR_DEVICE_ID_SIZE + 8];
                 if (!str_equal(error_name(job), name))
                         continue;
-                str_format(label, sizeof label, "  %s: ", device ? device : "");
+                str_format(label, sizeof label, "  %s%s%s: ", gateway ? gateway : "", gateway ? " " : "", device ? device : "");
                 labelled(out, label, text ? text : "", style);
                 render_notes(job, style, out);
                 if (!advice)

@@ -3,7 +3,7 @@
 
 /*
  * Jobs for a person: the table of those that run, the results of those that ended with what leads to the repair. `jobs` is an array
- * of jobs as campaign.get gives them; a member "campaign" that `jobs` adds is shown where it is there.
+ * of jobs as campaign.get gives them; members "campaign" and "gateway" that somebody added are shown where they are there.
  */
 
 #include "base/json.h"

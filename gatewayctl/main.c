@@ -67,6 +67,8 @@ int main(int argc, char **argv) {
         session_init(&session, &arguments);
         if (r == 0)
                 r = dispatch(&session, &failure);
+        if (r >= 0)
+                r = session_finish(&session, r, &failure);
         if (r < 0)
                 r = print_failure(&session, &failure);
         session_deinit(&session);

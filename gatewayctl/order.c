@@ -15,7 +15,7 @@
 
 #define PLAN_LIMIT 1000 /* devices shown */
 
-int order_id(int64_t now_wall_ms, char ret_id[static ORDER_ID_SIZE]) {
+int order_id(const char *prefix, int64_t now_wall_ms, char ret_id[static ORDER_ID_SIZE]) {
         time_t seconds = now_wall_ms / 1000;
         uint32_t number;
         char when[32];
@@ -25,7 +25,7 @@ int order_id(int64_t now_wall_ms, char ret_id[static ORDER_ID_SIZE]) {
                 return -errno;
         if (!gmtime_r(&seconds, &utc) || strftime(when, sizeof when, "%Y%m%dT%H%M%S", &utc) == 0)
                 return -ERANGE;
-        return str_format(ret_id, ORDER_ID_SIZE, "local-%s-%08" PRIx32, when, number);
+        return str_format(ret_id, ORDER_ID_SIZE, "%s-%s-%08" PRIx32, prefix, when, number);
 }
 
 /* --- the document --- */
@@ -62,7 +62,7 @@ static void add_comment(struct members *document, const char *comment) {
 
 int order_document_begin(struct session *session, const char *comment, struct members *document, struct failure *failure) {
         char id[ORDER_ID_SIZE];
-        int r = order_id(session->now_wall_ms, id);
+        int r = order_id("local", session->now_wall_ms, id);
 
         if (r < 0)
                 return failure_errno(failure, r);
@@ -77,16 +77,67 @@ int order_document_begin(struct session *session, const char *comment, struct me
 
 /* --- plan and question --- */
 
+/* The document as a param: signed where it is. */
+static void add_order(const struct order *order, struct members *params) {
+        struct json *document = NULL;
+
+        if (order->file && order->file->jws) {
+                members_text(params, "jws", order->file->jws);
+                return;
+        }
+        if (params->error == 0)
+                params->error = json_copy(order->document, &document);
+        members_json(params, "document", document);
+}
+
+static struct session_question question_about(const struct order *order, const char *method, struct members *params) {
+        const struct session_question question = {
+                .method = method, .params = params, .patient = true, .is_meant = order->file ? order_file_is_for : NULL, .ctx = order->file
+        };
+
+        return question;
+}
+
+/* What the gateways count, together; and the rest of what concerns the whole as the first one says it. */
+static int sum_up(struct json *plan) {
+        static const char *const verdicts[] = { "update", "wait", "reject", "unknown", "not-selected" };
+        static const char *const same[] = { "id", "revision", "mode" };
+        const struct json *gateways = json_child(plan, "gateways");
+        struct json *counts = json_set_new_object(plan, "counts"), *warnings = json_set_new_array(plan, "warnings");
+        bool cut = false;
+        int r = counts && warnings ? 0 : -ENOMEM;
+
+        for (size_t i = 0; i < ARRAY_SIZE(same) && r == 0; i++)
+                r = json_set(plan, same[i], json_ref(json_child(json_child(json_at(gateways, 0), "result"), same[i])));
+        for (size_t i = 0; i < ARRAY_SIZE(verdicts) && r == 0; i++) {
+                int64_t sum = 0;
+                JSON_FOREACH_ITEM(j, entry, gateways)
+                sum += plan_count(json_child(entry, "result"), verdicts[i]);
+                r = json_set_int(counts, verdicts[i], sum);
+        }
+        JSON_FOREACH_ITEM(i, entry, gateways) {
+                bool one_cut = false;
+                json_member_bool(json_child(entry, "result"), "cut", &one_cut);
+                cut = cut || one_cut;
+                JSON_FOREACH_ITEM(j, warning, json_child(json_child(entry, "result"), "warnings"))
+                if (r == 0)
+                        r = json_append(warnings, json_ref(warning));
+        }
+        return r < 0 ? r : json_set_bool(plan, "cut", cut);
+}
+
 static int make_plan(struct session *session, const struct order *order, struct json **ret_plan, struct failure *failure) {
         _cleanup_members_ struct members params = members_new();
-        _cleanup_json_ struct json *document = NULL;
-        int r = json_copy(order->document, &document);
+        struct session_question question = question_about(order, "campaign.plan", &params);
+        int r;
 
-        if (r < 0)
-                return failure_errno(failure, r);
-        members_json(&params, "document", TAKE_PTR(document));
+        question.list = "devices";
+        add_order(order, &params);
         members_number(&params, "limit", PLAN_LIMIT);
-        return session_call_patient(session, "campaign.plan", &params, ret_plan, failure);
+        r = session_collect(session, &question, ret_plan, failure);
+        if (r == 0 && session_is_many(session) && (r = sum_up(*ret_plan)) < 0)
+                failure_errno(failure, r);
+        return r;
 }
 
 static int show_plan(struct session *session, const struct order *order, const struct json *plan, struct failure *failure) {
@@ -97,7 +148,9 @@ static int show_plan(struct session *session, const struct order *order, const s
         if (session->json)
                 return 0;
         r = plan_render(&view, &session->style, &out);
-        return r < 0 ? failure_errno(failure, r) : session_print(session, &out, failure);
+        r = r < 0 ? failure_errno(failure, r) : session_print(session, &out, failure);
+        /* Before anybody says yes, he knows who is missing. */
+        return r < 0 ? r : session_tell_missing(session, failure);
 }
 
 int order_plan(struct session *session, const struct order *order, struct failure *failure) {
@@ -173,38 +226,43 @@ static int ask(struct session *session, const struct order *order, const struct 
 
 /* --- the work --- */
 
-static int start(struct session *session, const struct order *order, struct json **ret_result, struct failure *failure) {
+static int start(struct session *session, const struct order *order, struct failure *failure) {
+        _cleanup_answers_ struct answers answers = { 0 };
         _cleanup_members_ struct members params = members_new();
-        _cleanup_json_ struct json *document = NULL;
-        int r = json_copy(order->document, &document);
+        const struct session_question question = question_about(order, "campaign.start", &params);
 
-        if (r < 0)
-                return failure_errno(failure, r);
-        members_json(&params, "document", TAKE_PTR(document));
-        return session_call_patient(session, "campaign.start", &params, ret_result, failure);
+        add_order(order, &params);
+        return session_gather(session, &question, &answers, failure);
+}
+
+static int show_started(struct session *session, const struct json *result, struct strbuf *out) {
+        const struct json *campaign = json_child(result, "campaign");
+        const char *id = json_member_text(campaign, "id"), *state = json_member_text(campaign, "state"),
+                   *reason = json_member_text(campaign, "reason");
+
+        (void) session;
+        strbuf_appendf(out, "Started as %s. `gatewayctl watch %s` shows the progress, `gatewayctl cancel %s` ends it.\n", id, id, id);
+        if (str_equal(state, "paused"))
+                strbuf_appendf(out, "It is paused (%s).\n", reason ? reason : "by a person");
+        return EXIT_CODE_OK;
 }
 
 static int start_only(struct session *session, const struct order *order, struct failure *failure) {
-        _cleanup_json_ struct json *result = NULL;
-        const char *id = json_member_text(order->document, "id");
-        int r = start(session, order, &result, failure);
+        _cleanup_members_ struct members params = members_new();
+        const struct session_question question = question_about(order, "campaign.start", &params);
 
-        if (r < 0)
-                return r;
-        if (session->json)
-                return session_print_json(session, result, failure);
-        return session_say(session, failure, "Started as %s. `gatewayctl watch %s` shows the progress, `gatewayctl cancel %s` ends it.\n",
-                           id, id, id);
+        add_order(order, &params);
+        return session_each(session, &question, show_started, failure);
 }
 
 static int start_and_follow(struct session *session, const struct order *order, const struct json *plan, struct failure *failure) {
-        _cleanup_json_ struct json *result = NULL, *campaign = NULL;
+        _cleanup_json_ struct json *campaign = NULL;
         const char *id = json_member_text(order->document, "id");
         _cleanup_follow_ struct follow *follow = NULL;
         int r = follow_begin(session, id, &follow, failure);
 
         if (r == 0)
-                r = start(session, order, &result, failure);
+                r = start(session, order, failure);
         if (r == 0 && !session->json)
                 r = session_say(session, failure, "Campaign %s\n", id);
         if (r == 0)

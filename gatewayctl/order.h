@@ -6,15 +6,17 @@
  * common.
  */
 
+#include "order_file.h"
 #include "session.h"
 
 #define ORDER_ID_SIZE (STR_ID_MAX + 1)
 
-/* "local-20261205T140307-3f9a1c2e": unique, and sorts by time. */
-int order_id(int64_t now_wall_ms, char ret_id[static ORDER_ID_SIZE]);
+/* "local-20261205T140307-3f9a1c2e" (prefix "local"): unique, and sorts by time. */
+int order_id(const char *prefix, int64_t now_wall_ms, char ret_id[static ORDER_ID_SIZE]);
 
 struct order {
         const struct json *document;
+        struct order_file *file;    /* what was signed, if anything was; NULL: document goes as it is */
         const struct json *package; /* of artifact.import; NULL */
         const char *title;          /* of the plan; NULL: the document's id */
         bool all;                   /* the plan shows the devices that are not selected, too */

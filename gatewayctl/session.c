@@ -1,12 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "session.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/time.h"
+#include "commands.h"
+#include "loop/mqtt.h"
+#include "transport_broker.h"
+#include "transport_socket.h"
+
+#define PASSWORD_MAX 4096
 
 /* --- the run --- */
 
@@ -34,14 +41,167 @@ void session_deinit(struct session *session) {
         session->client = NULL;
         loop_free(session->loop);
         session->loop = NULL;
+        profile_free(session->profile);
+        session->profile = NULL;
+        if (session->password)
+                explicit_bzero(session->password, strlen(session->password));
+        free(session->password);
+        session->password = NULL;
+        free(session->audience_name);
+        session->audience_name = NULL;
+        json_free(session->missing);
+        session->missing = NULL;
 }
 
+/* --- who it is for --- */
+
+static const char *given(const struct session *session, const char *option) {
+        const struct option_info *info = option_find(session->arguments->verb, option);
+
+        if (!info)
+                return NULL;
+        if (info->kind == VALUE_NONE)
+                return arguments_flag(session->arguments, option) ? "" : NULL;
+        return arguments_text(session->arguments, option);
+}
+
+const char *session_setting(const struct session *session, const char *option) {
+        const char *value = given(session, option);
+
+        return value ? value : profile_value(session->profile, option);
+}
+
+static int read_profile(struct session *session, struct failure *failure) {
+        const char *name = given(session, "profile"), *environment = getenv("GATEWAYCTL_PROFILE");
+
+        if (!name && environment && environment[0])
+                name = environment;
+        return name && !session->profile ? profile_new(name, &session->profile, failure) : 0;
+}
+
+/* The socket that was given goes before the broker of a profile. */
+static const char *broker_url(const struct session *session) {
+        return given(session, "socket") ? NULL : session_setting(session, "broker");
+}
+
+int session_choose(struct session *session, enum audience_kind kind, const char *name, struct failure *failure) {
+        char *copy = name ? strdup(name) : NULL;
+
+        if (name && !copy)
+                return failure_errno(failure, -ENOMEM);
+        free(session->audience_name);
+        session->audience_name = copy;
+        session->audience = (struct audience){ .kind = kind, .name = copy };
+        session->audience_is_default = false;
+        return 0;
+}
+
+static int choose_audience(struct session *session, struct failure *failure) {
+        static const struct {
+                const char *option;
+                enum audience_kind kind;
+        } ways[] = { { "gateway", AUDIENCE_GATEWAY }, { "group", AUDIENCE_GROUP }, { "all", AUDIENCE_ALL } };
+        bool is_remote = broker_url(session);
+        size_t n_given = 0;
+
+        session->audience = (struct audience){ .kind = is_remote ? AUDIENCE_ALL : AUDIENCE_LOCAL };
+        session->audience_is_default = true;
+        for (size_t i = 0; i < ARRAY_SIZE(ways); i++)
+                n_given += given(session, ways[i].option) != NULL;
+        if (n_given > 1)
+                return failure_set(failure, EXIT_CODE_USAGE, "usage", "--gateway, --group and --all exclude each other");
+        if (n_given > 0 && !is_remote)
+                return failure_set(failure, EXIT_CODE_USAGE, "usage",
+                                   "--gateway, --group and --all need --broker URL, or a profile with one");
+        for (size_t i = 0; i < ARRAY_SIZE(ways) && is_remote; i++) {
+                const char *value = n_given > 0 ? given(session, ways[i].option) : session_setting(session, ways[i].option);
+                if (!value)
+                        continue;
+                if (ways[i].kind != AUDIENCE_ALL && !str_is_gateway_id(value))
+                        return failure_set(failure, EXIT_CODE_USAGE, "usage", "--%s %s: expected 1 to 63 of a-z, 0-9 and -", ways[i].option,
+                                           value);
+                session->audience = (struct audience){ .kind = ways[i].kind, .name = ways[i].kind == AUDIENCE_ALL ? NULL : value };
+                session->audience_is_default = false;
+        }
+        return 0;
+}
+
+int session_settle(struct session *session, struct failure *failure) {
+        int r = read_profile(session, failure);
+
+        if (r == 0 && given(session, "socket") && given(session, "broker"))
+                r = failure_set(failure, EXIT_CODE_USAGE, "usage", "--socket and --broker exclude each other");
+        if (r == 0 && !session->settled)
+                r = choose_audience(session, failure);
+        session->settled = r == 0;
+        return r;
+}
+
+bool session_is_remote(const struct session *session) {
+        return session->audience.kind != AUDIENCE_LOCAL;
+}
+
+bool session_is_many(const struct session *session) {
+        return audience_is_many(&session->audience);
+}
+
+/* --- the connection --- */
+
 static const char *socket_path(const struct session *session) {
-        const char *path = arguments_text(session->arguments, "socket"), *environment = getenv("GATEWAYD_SOCKET");
+        const char *path = session_setting(session, "socket"), *environment = getenv("GATEWAYD_SOCKET");
 
         if (path)
                 return path;
-        return environment && environment[0] ? environment : CLIENT_SOCKET_DEFAULT;
+        return environment && environment[0] ? environment : TRANSPORT_SOCKET_DEFAULT;
+}
+
+static int read_password(struct session *session, struct failure *failure) {
+        const char *path = session_setting(session, "password-file");
+        size_t size;
+        int r = path && !session->password ? file_read(path, PASSWORD_MAX, &session->password, &size, failure) : 0;
+
+        if (r == 0 && session->password)
+                session->password[strcspn(session->password, "\r\n")] = '\0';
+        return r;
+}
+
+static int make_broker(void *ctx, struct loop *loop, const struct transport_handler *handler, void *handler_ctx,
+                       struct transport **ret_transport) {
+        return transport_broker_new(loop, ctx, handler, handler_ctx, ret_transport);
+}
+
+static int make_socket(void *ctx, struct loop *loop, const struct transport_handler *handler, void *handler_ctx,
+                       struct transport **ret_transport) {
+        return transport_socket_new(loop, ctx, handler, handler_ctx, ret_transport);
+}
+
+static int connect_broker(struct session *session, const char *text, struct failure *failure) {
+        struct broker_options options = {
+                .root = session_setting(session, "root"),
+                .client = session_setting(session, "client"),
+                .user = session_setting(session, "user"),
+                .ca_file = session_setting(session, "ca-file"),
+                .certificate = session_setting(session, "cert"),
+                .key = session_setting(session, "cert-key"),
+        };
+        const struct client_place place = { .make = make_broker, .ctx = &options, .audience = session->audience };
+        struct gw_error err = { 0 };
+        struct mqtt_url url;
+        int r = mqtt_url_parse(text, &url, &err);
+
+        if (r < 0)
+                return failure_set(failure, EXIT_CODE_USAGE, err.name, "%s", err.text);
+        if (options.client && !str_is_id(options.client))
+                return failure_set(failure, EXIT_CODE_USAGE, "usage", "client %s: expected 1 to 64 of A-Z, a-z, 0-9, _ . -",
+                                   options.client);
+        r = read_password(session, failure);
+        if (r < 0)
+                return r;
+        options.host = url.host;
+        options.port = url.port;
+        options.tls = url.tls;
+        options.password = session->password;
+        return client_new(session->loop, &place, &session->client, failure);
 }
 
 int session_connect(struct session *session, struct failure *failure) {
@@ -49,11 +209,15 @@ int session_connect(struct session *session, struct failure *failure) {
 
         if (session->client)
                 return 0;
-        if (!session->loop)
-                r = loop_new(&session->loop);
-        if (r < 0)
+        if (!session->loop && (r = loop_new(&session->loop)) < 0)
                 return failure_errno(failure, r);
-        return client_new(session->loop, socket_path(session), &session->client, failure);
+        r = session_settle(session, failure);
+        if (r < 0)
+                return r;
+        if (session_is_remote(session))
+                return connect_broker(session, broker_url(session), failure);
+        return client_new(session->loop, &(struct client_place){ .make = make_socket, .ctx = (void *) socket_path(session) },
+                          &session->client, failure);
 }
 
 int64_t session_left_ms(const struct session *session) {
@@ -149,109 +313,6 @@ void members_options(struct members *members, const char *key, const struct argu
 
         stick(members, arguments_texts(arguments, option, &texts));
         members_texts(members, key, &texts);
-}
-
-/* --- calls --- */
-
-static int call(struct session *session, struct client_request *request, struct members *params, struct json **ret_result,
-                struct failure *failure) {
-        int64_t left_ms = session_left_ms(session);
-        int r = params && params->error < 0 ? failure_errno(failure, params->error) : session_connect(session, failure);
-
-        if (r < 0)
-                return r;
-        request->params = params ? TAKE_PTR(params->json) : NULL;
-        if (left_ms >= 0)
-                request->timeout_ms = MAX(left_ms, (int64_t) 1);
-        return client_call(session->client, request, ret_result, failure);
-}
-
-int session_call(struct session *session, const char *method, struct members *params, struct json **ret_result, struct failure *failure) {
-        struct client_request request = { .method = method };
-
-        return call(session, &request, params, ret_result, failure);
-}
-
-int session_call_patient(struct session *session, const char *method, struct members *params, struct json **ret_result,
-                         struct failure *failure) {
-        struct client_request request = { .method = method, .timeout_ms = -1 };
-
-        return call(session, &request, params, ret_result, failure);
-}
-
-int session_call_file(struct session *session, const char *method, struct members *params, int fd, struct json **ret_result,
-                      struct failure *failure) {
-        struct client_request request = { .method = method, .timeout_ms = -1, .with_fd = true, .fd = fd };
-
-        return call(session, &request, params, ret_result, failure);
-}
-
-/* The same params with the place where the next page begins. */
-static int next_params(const struct json *base, const struct json *result, struct members *ret_params) {
-        struct json *next = json_child(result, "next"), *copy = NULL;
-        int r = json_copy(base, &copy);
-
-        if (r < 0)
-                return r;
-        ret_params->json = copy;
-        ret_params->error = 0;
-        members_json(ret_params, "after", json_ref(next));
-        return ret_params->error;
-}
-
-static int append_page(struct json *whole, const struct json *page, const char *list) {
-        struct json *items = json_child(whole, list);
-        int r = items ? 0 : -EBADMSG;
-
-        JSON_FOREACH_ITEM(i, item, json_child(page, list))
-        if (r == 0)
-                r = json_append(items, json_ref(item));
-        if (r == 0)
-                r = json_remove(whole, "next");
-        if (r == 0 && json_has(page, "next"))
-                r = json_set(whole, "next", json_ref(json_child(page, "next")));
-        return r;
-}
-
-int session_call_pages(struct session *session, const char *method, struct members *params, const char *list, struct json **ret_result,
-                       struct failure *failure) {
-        _cleanup_json_ struct json *base = NULL, *whole = NULL;
-        int r = params->error;
-
-        if (r == 0)
-                r = json_copy(params->json, &base);
-        if (r < 0)
-                return failure_errno(failure, r);
-        r = session_call(session, method, params, &whole, failure);
-        while (r == 0 && json_has(whole, "next")) {
-                _cleanup_json_ struct json *page = NULL;
-                _cleanup_members_ struct members more = { 0 };
-                r = next_params(base, whole, &more);
-                if (r < 0)
-                        return failure_errno(failure, r);
-                r = session_call(session, method, &more, &page, failure);
-                if (r == 0 && (r = append_page(whole, page, list)) < 0)
-                        return failure_errno(failure, r);
-        }
-        if (r == 0)
-                *ret_result = TAKE_PTR(whole);
-        return r;
-}
-
-int session_device_id(struct session *session, const char *words, char ret_id[static STR_DEVICE_ID_SIZE], struct failure *failure) {
-        _cleanup_members_ struct members params = members_new();
-        _cleanup_json_ struct json *result = NULL;
-        const char *id;
-        int r;
-
-        members_text(&params, "id", words);
-        r = session_call(session, "device.get", &params, &result, failure);
-        if (r < 0)
-                return r;
-        id = json_member_text(json_child(result, "device"), "id");
-        if (!id || str_copy(ret_id, STR_DEVICE_ID_SIZE, id) < 0)
-                return failure_set(failure, EXIT_CODE_INTERNAL, "reply-invalid", "the daemon's answer to device.get has no id");
-        return 0;
 }
 
 /* --- printing --- */

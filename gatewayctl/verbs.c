@@ -34,6 +34,10 @@
         { .name = "yes", .letter = 'y', .kind = VALUE_NONE, .text = "Start without asking." }
 #define DRY_RUN FLAG("dry-run", "Only show the plan.")
 #define NO_WAIT FLAG("no-wait", "Start, and do not wait for the end.")
+/* Who signs what is not believed from far without a signature. */
+#define SIGNING                                                                                                                            \
+        { .name = "key", .kind = VALUE_FILE, .value = "FILE", .text = "The private key that signs what from far has to be signed." },      \
+                TEXT("kid", "NAME", "Name of the key on the gateways (default: the file's name without its ending).")
 
 static const struct option_info update_options[] = {
         TEXT("match", "GLOB", "Every adopted device whose id, key or name matches, in place of one device."),
@@ -58,6 +62,7 @@ static const struct option_info list_options[] = {
 static const struct option_info scan_options[] = {
         TEXT("driver", "DRIVER", "Only this driver listens (default: all that can)."),
         DURATION("duration", 100, 60000, "How long (default 5 s)."),
+        SIGNING,
         END,
 };
 static const struct option_info adopt_options[] = {
@@ -66,6 +71,7 @@ static const struct option_info adopt_options[] = {
         TEXTS("label", "LABEL", "A label by which campaigns select it."),
         TEXT("name", "NAME", "What you call it."),
         TEXT("address", "ADDRESS", "Where it is, for drivers that cannot find it themselves."),
+        SIGNING,
         END,
 };
 static const struct option_info set_options[] = {
@@ -75,16 +81,17 @@ static const struct option_info set_options[] = {
         TEXT("labels", "LABELS", "All its labels, separated by commas; '' takes all away."),
         TEXTS("add-label", "LABEL", "One more label."),
         TEXTS("remove-label", "LABEL", "A label less."),
+        SIGNING,
         END,
 };
 static const struct option_info import_options[] = { FLAG("dry-run", "Only check the list, and say what would be done."), END };
 static const struct option_info jobs_options[] = {
         { .name = "campaign", .kind = VALUE_CAMPAIGN, .value = "ID", .text = "All jobs of this campaign." },
         { .name = "device", .kind = VALUE_DEVICE, .value = "DEVICE", .text = "Only jobs of this device." },
-        FLAG("all", "Also finished ones."),
+        FLAG("finished", "Also finished ones."),
         END,
 };
-static const struct option_info plan_options[] = { FLAG("all", "Also the devices that are not selected, and why."), END };
+static const struct option_info plan_options[] = { FLAG("unselected", "Also the devices that are not selected, and why."), SIGNING, END };
 static const struct option_info campaign_list_options[] = { FLAG("unfinished", "Only those with work left."), END };
 static const struct option_info campaign_get_options[] = {
         NUMBER("revision", "N", 1, CAMPAIGN_REVISION_MAX, "This revision (default: the highest)."),
@@ -150,7 +157,19 @@ static const struct option_info check_options[] = {
         END,
 };
 static const struct option_info show_options[] = { KEYS_OPTION, END };
-static const struct option_info start_options[] = { YES, DRY_RUN, NO_WAIT, END };
+static const struct option_info start_options[] = { YES, DRY_RUN, NO_WAIT, SIGNING, END };
+static const struct option_info take_back_options[] = {
+        YES,
+        DRY_RUN,
+        NO_WAIT,
+        { .name = "output",
+          .kind = VALUE_FILE,
+          .value = "FILE",
+          .text = "Write the campaign to this file (- is standard output), and start nothing." },
+        SIGNING,
+        END,
+};
+static const struct option_info signing_options[] = { SIGNING, END };
 static const struct option_info watch_options[] = {
         { .name = "campaign", .kind = VALUE_CAMPAIGN, .value = "ID", .text = "Only events of this campaign, as a stream." },
         { .name = "device", .kind = VALUE_DEVICE, .value = "DEVICE", .text = "Only events of this device." },
@@ -158,7 +177,7 @@ static const struct option_info watch_options[] = {
         FLAG("progress", "With --json: also the progress of uploads, which is not numbered."),
         END,
 };
-static const struct option_info pause_options[] = { TEXT("reason", "TEXT", "What others are told."), END };
+static const struct option_info pause_options[] = { TEXT("reason", "TEXT", "What others are told."), SIGNING, END };
 static const struct option_info retry_options[] = {
         { .name = "device", .kind = VALUE_DEVICE, .value = "DEVICE", .text = "Only this device.", .repeated = true },
         { .name = "error",
@@ -166,6 +185,7 @@ static const struct option_info retry_options[] = {
           .value = "NAME",
           .text = "Only devices that failed with this error.",
           .repeated = true },
+        SIGNING,
         END,
 };
 static const struct option_info inspect_options[] = {
@@ -181,6 +201,7 @@ static const struct option_info doctor_options[] = {
           .kind = VALUE_FILE,
           .value = "FILE",
           .text = "The configuration of a daemon that does not run (default: its own)." },
+        SIGNING,
         END,
 };
 static const struct option_info audit_options[] = {
@@ -240,9 +261,6 @@ static const char import_details[] =
         "\n"
         "  id,name,model,labels,address\n"
         "  smp-udp:kitchen,\"Kitchen, left\",\"acme,sensor-r2\",sensor kitchen,192.0.2.7:1337";
-static const char start_details[] = "FILE is a campaign document in JSON (schemas/campaign.schema.json), - is standard input. Files that "
-                                    "it names without a URL have to be\n"
-                                    "imported before (gatewayctl artifact import).";
 static const char new_details[] =
         "Size, digest, format, version and hardware are read from the files. What is made passes `campaign check`; needs no daemon.\n"
         "\n"
@@ -255,6 +273,43 @@ static const char check_details[] =
         "  gatewayctl campaign check sensors.json --artifact sensor-1.4.0.bin\n"
         "  gatewayctl campaign check sensors.jws --keys /etc/gatewayd/keys";
 static const char show_details[] = "FILE is a campaign document in JSON, or a signed one (JWS); - is standard input. Needs no daemon.";
+static const char start_details[] =
+        "FILE is a campaign document in JSON (schemas/campaign.schema.json) or a signed one (JWS), - is standard input. On the gateway "
+        "itself\n"
+        "files that it names without a URL have to be imported before (gatewayctl artifact import).\n"
+        "\n"
+        "Through a broker it has to be signed; a document that is not is signed with --key, and gets iat, exp (14 days) and aud where it "
+        "does\n"
+        "not say them. It goes to the gateways that its aud names, or those of --gateway, --group, --all among them.\n"
+        "\n"
+        "  gatewayctl campaign start sensors.json --broker mqtts://broker.acme.example --group oslo --key ci.key";
+static const char take_back_details[] =
+        "Each device that CAMPAIGN updated goes back to the image that it ran before; where that still lies in its other slot, nothing is\n"
+        "uploaded. It is a campaign of its own, with an id of its own.\n"
+        "\n"
+        "  gatewayctl campaign rollback sensors-1.4.0 --profile oslo --all";
+static const char publish_details[] = "The broker keeps the signed campaign, and each gateway of the audience reads it whenever it "
+                                      "connects: so it reaches those that are\n"
+                                      "away now, and one whose disk was replaced. FILE is as for `campaign start`. A higher revision of "
+                                      "the same campaign takes its place.\n"
+                                      "\n"
+                                      "  gatewayctl publish sensors.jws --profile oslo --group oslo";
+static const char unpublish_details[] = "Gateways that have the campaign already go on with it.";
+static const char gateways_details[] =
+        "What they left at the broker: who is there, in which version, with how many devices, and what it is doing.";
+static const char continue_details[] =
+        "Past a gate between waves, and where a gateway held a campaign because it is older than what it knows (needs-approval).";
+static const char profile_details[] =
+        "Profiles stand in ~/.config/gatewayctl/profiles.conf. A key is an option with _ for -; files are looked for beside it.\n"
+        "\n"
+        "  [profile oslo]\n"
+        "  broker = mqtts://broker.acme.example\n"
+        "  ca_file = acme-ca.pem\n"
+        "  cert = desk.pem\n"
+        "  group = oslo\n"
+        "  key = ci.key\n"
+        "\n"
+        "--profile NAME chooses one, else $GATEWAYCTL_PROFILE. What stands on the command line goes before.";
 static const char watch_details[] = "With a campaign: its progress until it is over; the exit code says how it ended. Without: every event "
                                     "of the gateway as it happens,\n"
                                     "until Ctrl-C; with --json a line each.\n"
@@ -305,20 +360,22 @@ const struct verb verbs[] = {
         VERB("device set", "DEVICE", "Change name, model, address or labels of a device.", run_device_set, .options = set_options,
              .arguments = { DEVICE }, .min_arguments = 1, .max_arguments = 1),
         VERB("device forget", "DEVICE", "Take an adoption back and forget what is known of the device.", run_device_forget,
-             .arguments = { DEVICE }, .min_arguments = 1, .max_arguments = 1),
+             .options = signing_options, .arguments = { DEVICE }, .min_arguments = 1, .max_arguments = 1),
         VERB("device import", "FILE", "Adopt or change many devices by a list (CSV).", run_device_import, .details = import_details,
              .options = import_options, .arguments = { FILE_ARGUMENT }, .min_arguments = 1, .max_arguments = 1),
         VERB("device diagnose", "DEVICE", "Ask the device itself, and say what is found; changes nothing.", run_device_diagnose,
-             .arguments = { DEVICE }, .min_arguments = 1, .max_arguments = 1),
+             .options = signing_options, .arguments = { DEVICE }, .min_arguments = 1, .max_arguments = 1),
         VERB("jobs", "", "What is being done to which device.", run_jobs, .options = jobs_options),
         VERB("watch", "[CAMPAIGN]", "Watch a campaign to its end, or everything as it happens.", run_watch, .details = watch_details,
              .options = watch_options, .arguments = { CAMPAIGN }, .max_arguments = 1),
         VERB("pause", "CAMPAIGN", "Start nothing more of a campaign; what runs stops where it can go on later.", run_pause,
              .options = pause_options, .arguments = { CAMPAIGN }, .min_arguments = 1, .max_arguments = 1),
-        VERB("resume", "CAMPAIGN", "Let a paused campaign go on.", run_resume, .arguments = { CAMPAIGN }, .min_arguments = 1,
-             .max_arguments = 1),
+        VERB("resume", "CAMPAIGN", "Let a paused campaign go on.", run_resume, .options = signing_options, .arguments = { CAMPAIGN },
+             .min_arguments = 1, .max_arguments = 1),
+        VERB("continue", "CAMPAIGN", "Approve a campaign that stopped by itself: at a gate, or held.", run_continue,
+             .details = continue_details, .options = signing_options, .arguments = { CAMPAIGN }, .min_arguments = 1, .max_arguments = 1),
         VERB("cancel", "CAMPAIGN", "End a campaign; a job behind its point of no return goes on, and is named.", run_cancel,
-             .arguments = { CAMPAIGN }, .min_arguments = 1, .max_arguments = 1),
+             .options = signing_options, .arguments = { CAMPAIGN }, .min_arguments = 1, .max_arguments = 1),
         VERB("retry", "CAMPAIGN", "Queue again what ended without success.", run_retry, .details = retry_details, .options = retry_options,
              .arguments = { CAMPAIGN }, .min_arguments = 1, .max_arguments = 1),
         VERB("campaign list", "", "All campaigns, newest first.", run_campaign_list, .options = campaign_list_options),
@@ -336,6 +393,15 @@ const struct verb verbs[] = {
              .options = plan_options, .arguments = { FILE_ARGUMENT }, .min_arguments = 1, .max_arguments = 1),
         VERB("campaign start", "FILE", "Start a campaign document: plan, question, progress, results.", run_campaign_start,
              .details = start_details, .options = start_options, .arguments = { FILE_ARGUMENT }, .min_arguments = 1, .max_arguments = 1),
+        VERB("campaign rollback", "CAMPAIGN", "Take a campaign back: every device that it updated returns to what it ran before.",
+             run_campaign_rollback, .details = take_back_details, .options = take_back_options, .arguments = { CAMPAIGN },
+             .min_arguments = 1, .max_arguments = 1),
+        VERB("publish", "FILE", "Have the broker keep a signed campaign for gateways, whenever they come.", run_publish,
+             .details = publish_details, .options = signing_options, .arguments = { FILE_ARGUMENT }, .min_arguments = 1,
+             .max_arguments = 1),
+        VERB("unpublish", "CAMPAIGN", "Have the broker forget it again.", run_unpublish, .details = unpublish_details,
+             .arguments = { CAMPAIGN }, .min_arguments = 1, .max_arguments = 1),
+        VERB("gateways", "", "The gateways at a broker: who is there, and what it is doing.", run_gateways, .details = gateways_details),
         VERB("artifact list", "", "The firmware files on the gateway.", run_artifact_list),
         VERB("artifact import", "FILE", "Bring a firmware file to the gateway.", run_artifact_import, .arguments = { FILE_ARGUMENT },
              .min_arguments = 1, .max_arguments = 1),
@@ -357,6 +423,9 @@ const struct verb verbs[] = {
              .options = sign_options, .arguments = { FILE_ARGUMENT }, .min_arguments = 1, .max_arguments = 1),
         VERB("keys list", "", "The keys that a gateway obeys, with fingerprint, scope and expiry.", run_keys_list, .details = keys_details,
              .options = keys_options),
+        VERB("profile list", "", "The profiles for --profile.", run_profile_list, .details = profile_details),
+        VERB("profile show", "NAME", "One profile, with its paths in full.", run_profile_show, .details = profile_details,
+             .arguments = { { "NAME", VALUE_TEXT, NULL } }, .min_arguments = 1, .max_arguments = 1),
         VERB("errors", "[NAME]", "What an error means and what to do; without a name all of them.", run_errors,
              .arguments = { { "NAME", VALUE_ERROR_NAME, NULL } }, .max_arguments = 1),
         VERB("help", "[COMMAND]", "Explain a command.", run_help,

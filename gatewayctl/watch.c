@@ -24,6 +24,10 @@ static int watch_campaign(struct session *session, const char *id, struct failur
 struct stream {
         struct session *session;
         struct failure *failure;
+        /* Which, where they come through a broker; the daemon itself hands over only what it was asked for. */
+        bool choose;
+        const char *campaign, *device; /* NULL: all */
+        bool progress;
         int error;
 };
 
@@ -68,15 +72,27 @@ static void print_event(struct stream *stream, const struct json *params) {
 
         if (time)
                 text_time(at, sizeof at, time);
+        if (session_is_many(stream->session))
+                strbuf_appendf(&line, "%s  ", json_member_text(params, "gateway"));
         describe_event(params, &line);
         clean = text_clean(strbuf_text(&line));
         stream->error = session_say(stream->session, stream->failure, "%s  %s\n", at, clean ? clean : "");
 }
 
+static bool is_wanted(const struct stream *stream, const char *method, const struct json *params) {
+        if (!stream->choose)
+                return true;
+        if (stream->campaign && !str_equal(json_member_text(params, "campaign"), stream->campaign))
+                return false;
+        if (stream->device && !str_equal(json_member_text(params, "device"), stream->device))
+                return false;
+        return stream->progress || strcmp(method, "progress") != 0;
+}
+
 static void on_news(void *ctx, const char *method, const struct json *params) {
         struct stream *stream = ctx;
 
-        if (stream->error < 0)
+        if (stream->error < 0 || !is_wanted(stream, method, params))
                 return;
         if (stream->session->json) {
                 _cleanup_members_ struct members message = members_new();
@@ -89,11 +105,15 @@ static void on_news(void *ctx, const char *method, const struct json *params) {
         }
 }
 
-static int stream_params(struct session *session, struct members *params, struct failure *failure) {
+static int stream_params(struct session *session, char id[static STR_DEVICE_ID_SIZE], struct members *params, struct failure *failure) {
         const char *words = arguments_text(session->arguments, "device");
-        char id[STR_DEVICE_ID_SIZE];
-        int r = words ? session_device_id(session, words, id, failure) : 0;
+        int r = session_connect(session, failure);
 
+        if (r == 0 && session_is_remote(session) && arguments_text(session->arguments, "from"))
+                return failure_set(failure, EXIT_CODE_USAGE, "usage",
+                                   "--from: a broker keeps no events; they are read over the control socket");
+        if (r == 0 && words && (!str_is_device_id(words) || str_copy(id, STR_DEVICE_ID_SIZE, words) < 0))
+                r = session_device_id(session, words, id, failure);
         if (r < 0)
                 return r;
         if (words)
@@ -106,22 +126,27 @@ static int stream_params(struct session *session, struct members *params, struct
 
 static int watch_all(struct session *session, struct failure *failure) {
         _cleanup_members_ struct members params = members_new();
-        _cleanup_json_ struct json *result = NULL;
-        struct stream stream = { .session = session, .failure = failure };
-        int r = stream_params(session, &params, failure);
+        char id[STR_DEVICE_ID_SIZE] = "";
+        struct stream stream = {
+                .session = session,
+                .failure = failure,
+                .campaign = arguments_text(session->arguments, "campaign"),
+                .progress = arguments_flag(session->arguments, "progress"),
+        };
+        int r = stream_params(session, id, &params, failure);
 
-        if (r == 0)
-                r = session_connect(session, failure);
+        stream.device = id[0] ? id : NULL;
+        stream.choose = session_is_remote(session);
         if (r == 0 && (r = client_catch_signals(session->client)) < 0)
                 failure_errno(failure, r);
         if (r < 0)
                 return r;
         client_listen(session->client, on_news, &stream);
-        r = session_call(session, "events.subscribe", &params, &result, failure);
+        r = session_subscribe(session, &params, failure);
         while (r == 0 && session_left_ms(session) != 0) {
                 r = stream.error < 0 ? stream.error : client_wait(session->client, session_left_ms(session));
                 if (r == -EPIPE && stream.error == 0)
-                        failure_set(failure, EXIT_CODE_NO_DAEMON, "daemon-not-running", "the daemon ended the connection");
+                        client_broken(session->client, failure);
         }
         client_listen(session->client, NULL, NULL);
         /* Ctrl-C and --timeout are how a person ends this: nothing is left unfinished. */

@@ -656,7 +656,7 @@ def test_jobs(daemon, ctl):
     assert re.search(r"c1\s+smp-udp:kitchen\s+in_progress\s+upload\s+40 %\s+4 s", out)
     assert re.search(r"c1\s+smp-udp:attic\s+queued\s+not-seen", out)
     fake.requests.clear()
-    ctl("jobs", "--all", "--device", "kitchen")
+    ctl("jobs", "--finished", "--device", "kitchen")
     assert fake.requests[1:3] == [("campaign.list", {"limit": 1000}), ("campaign.get", {"id": "c2", "devices": ["smp-udp:kitchen"], "limit": 1000})]
     fake.requests.clear()
     assert [j["campaign"] for j in ctl.json("jobs", "--campaign", "c1", "--device", "smp-udp:gone")["jobs"]] == ["c1", "c1"]
@@ -708,7 +708,7 @@ def test_campaign_plan_and_start(daemon, ctl, tmp_path):
     not_selected = {"device": "smp-udp:attic", "name": "attic", "verdict": "not-selected", "member": "labels"}
     fake = daemon(**Work(updated()).answers(plan_entry(), not_selected))
     assert "smp-udp:attic" not in ctl("campaign", "plan", path)
-    assert "not selected: devices.labels" in ctl("campaign", "plan", path, "--all")
+    assert "not selected: devices.labels" in ctl("campaign", "plan", path, "--unselected")
     assert ctl.json("campaign", "plan", "-", code=3)["error"]["name"] == "document-invalid"
     assert ctl("campaign", "start", "-", "--no-wait", "--yes", stdin=json.dumps(document_of())).endswith("ends it.\n")
     assert fake.params("campaign.start") == {"document": document_of()}
@@ -1085,7 +1085,7 @@ def test_real_several_one_refuses(real, image):
     id_ = result["campaign"]["id"]
     assert "smp-swap-refused: 1 device" in client("campaign", "report", id_)
     assert re.search(r"smp-udp:d1 +failed +smp-swap-refused", client("jobs", "--campaign", id_))
-    assert client("jobs") == "No job waits or runs; --all shows finished ones, too.\n"
+    assert client("jobs") == "No job waits or runs; --finished shows the others, too.\n"
     assert id_ in client("campaign", "list")
 
 
