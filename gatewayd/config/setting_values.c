@@ -376,12 +376,22 @@ int setting_values_new(const char *file, const struct ini_section *section, cons
 
 /* --- reading --- */
 
-static const struct value *value_find(const struct gw_settings *settings, const char *key) {
+static const struct value *value_or_null(const struct gw_settings *settings, const char *key) {
         for (size_t i = 0; i < settings->n_values; i++)
                 if (strcmp(settings->values[i].setting->key, key) == 0)
                         return &settings->values[i];
-        assert(!"a key that is in no table");
         return NULL;
+}
+
+static const struct value *value_find(const struct gw_settings *settings, const char *key) {
+        const struct value *value = value_or_null(settings, key);
+
+        assert(value || !"a key that is in no table");
+        return value;
+}
+
+bool setting_has_key(const struct gw_settings *settings, const char *key) {
+        return value_or_null(settings, key);
 }
 
 const char *setting_text(const struct gw_settings *settings, const char *key) {

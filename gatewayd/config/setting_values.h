@@ -37,6 +37,8 @@ DEFINE_CLEANUP(struct gw_settings *, setting_values_free);
 /* For struct gw_host. get and get_number as plugin.h says. */
 extern const struct gw_settings_ops setting_values_ops;
 
+/* Does the table have this key at all? The functions below take only those. */
+bool setting_has_key(const struct gw_settings *settings, const char *key);
 const char *setting_text(const struct gw_settings *settings, const char *key);
 int64_t setting_number(const struct gw_settings *settings, const char *key);
 bool setting_bool(const struct gw_settings *settings, const char *key);

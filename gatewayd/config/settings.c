@@ -132,22 +132,27 @@ static void read_list(struct loader *loader, const struct place *place, const ch
 
 /* --- what several sections share --- */
 
-/* Keys that the section's table does not have read as not set. */
+/* "" also for a key that the section's table does not have. */
+static const char *text_if_known(const struct place *place, const char *key) {
+        return setting_has_key(place->values, key) ? text_or_empty(place, key) : "";
+}
+
 static void read_credentials(struct loader *loader, const struct place *place, struct settings_credentials *credentials) {
         *credentials = (struct settings_credentials){
-                .user = text_or_empty(place, "user"),
-                .password_file = text_or_empty(place, "password_file"),
-                .bearer_file = text_or_empty(place, "bearer_file"),
-                .client_cert = text_or_empty(place, "client_cert"),
-                .client_key = text_or_empty(place, "client_key"),
-                .ca_file = text_or_empty(place, "ca_file"),
+                .user = text_if_known(place, "user"),
+                .password_file = text_if_known(place, "password_file"),
+                .bearer_file = text_if_known(place, "bearer_file"),
+                .client_cert = text_if_known(place, "client_cert"),
+                .client_key = text_if_known(place, "client_key"),
+                .ca_file = text_if_known(place, "ca_file"),
         };
         if (!*credentials->user != !*credentials->password_file)
                 complain(loader, place, *credentials->user ? "user" : "password_file", "user and password_file belong together");
         if (*credentials->user && *credentials->bearer_file)
                 complain(loader, place, "bearer_file", "either this or user and password_file");
         if (!*credentials->client_cert != !*credentials->client_key)
-                complain(loader, place, *credentials->client_cert ? "client_cert" : "client_key", "client_cert and client_key belong together");
+                complain(loader, place, *credentials->client_cert ? "client_cert" : "client_key",
+                         "client_cert and client_key belong together");
 }
 
 /* https, a host, nothing that could be mistaken. stop: characters that may not be in it. */
@@ -360,8 +365,8 @@ static void load_plain_sections(struct loader *loader) {
                 void (*load)(struct loader *loader, const struct place *place);
         } sections[] = {
                 {"gateway", load_gateway}, {"log", load_log},       {"artifacts", load_artifacts}, {"trust", load_trust},
-                {"https", load_https},     {"notify", load_notify}, {"mqtt", load_mqtt},
-                {"policy", load_policy},   {"limits", load_limits}, {"serial", load_serial},       {"mcuboot", load_mcuboot},
+                {"https", load_https},     {"notify", load_notify}, {"mqtt", load_mqtt},           {"policy", load_policy},
+                {"limits", load_limits},   {"serial", load_serial}, {"mcuboot", load_mcuboot},
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(sections); i++) {
