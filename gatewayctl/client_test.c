@@ -150,8 +150,8 @@ static int make_fake(void *ctx, struct loop *loop, const struct transport_handle
         return 0;
 }
 
-#define ONLINE(groups) "{\"online\":true,\"groups\":[" groups "]}"
-#define OFFLINE(groups) "{\"online\":false,\"groups\":[" groups "]}"
+#define ONLINE(groups) "{\"state\":\"online\",\"groups\":[" groups "]}"
+#define OFFLINE(groups) "{\"state\":\"offline\",\"groups\":[" groups "]}"
 
 static void begin(struct fake *fake, struct audience audience) {
         const struct client_place place = { .make = make_fake, .ctx = fake, .audience = audience, .repeat_ms = 2, .lost_ms = 4 };
@@ -384,7 +384,7 @@ static void test_silence(void **state) {
 }
 
 static void go_away(struct fake *fake) {
-        say_status(fake, "pi-1", "{\"online\":false}");
+        say_status(fake, "pi-1", "{\"state\":\"offline\"}");
 }
 
 /* Also where there is no time limit. */
@@ -400,7 +400,7 @@ static void test_one_that_goes_away_meanwhile(void **state) {
 }
 
 static void go_away_and_come_back(struct fake *fake) {
-        say_status(fake, "pi-1", "{\"online\":false}");
+        say_status(fake, "pi-1", "{\"state\":\"offline\"}");
         say_status(fake, "pi-1", ONLINE(""));
 }
 

@@ -187,8 +187,8 @@ static void print_keys(const struct json *keys, struct strbuf *out) {
         json_member_int(keys, "known", 0, INT64_MAX, &n_known);
         strbuf_appendf(out, "Keys that may sign: %" PRId64 ".\n", n_known);
         JSON_FOREACH_ITEM(i, fault, json_child(keys, "left_out"))
-                strbuf_appendf(out, "Left out: %s: %s (%s)\n", json_member_text(fault, "file"), json_member_text(fault, "text"),
-                               json_member_text(fault, "name"));
+        strbuf_appendf(out, "Left out: %s: %s (%s)\n", json_member_text(fault, "file"), json_member_text(fault, "text"),
+                       json_member_text(fault, "name"));
 }
 
 int run_gateway_reload(struct session *session, struct failure *failure) {

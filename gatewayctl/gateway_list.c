@@ -38,7 +38,7 @@ static void add_gateway(struct table *table, const struct gateway *gateway, int6
 
         table_row(table);
         table_cell(table, LIST_GATEWAY, gateway->id);
-        table_toned_cell(table, LIST_STATE, gateway->online ? "online" : "offline", gateway->online ? TONE_GOOD : TONE_BAD);
+        table_toned_cell(table, LIST_STATE, json_member_text(gateway->status, "state"), gateway->online ? TONE_GOOD : TONE_BAD);
         if (since) {
                 text_ago(text, sizeof text, since, now_wall_ms);
                 table_cell(table, LIST_SINCE, text);

@@ -75,6 +75,7 @@ int gateways_take(struct gateways *gateways, const char *id, const char *text, s
         _cleanup_str_list_ struct str_list groups = STR_LIST_INIT;
         _cleanup_json_ struct json *status = NULL;
         struct gateway *gateway = (struct gateway *) gateways_find(gateways, id);
+        const char *state;
         bool online;
         int r;
 
@@ -82,8 +83,9 @@ int gateways_take(struct gateways *gateways, const char *id, const char *text, s
                 drop(gateways, id);
                 return 0;
         }
-        if (!str_is_gateway_id(id) || json_parse(text, size, 0, &status, NULL) < 0 || json_member_bool(status, "online", &online) < 0)
+        if (!str_is_gateway_id(id) || json_parse(text, size, 0, &status, NULL) < 0 || !(state = json_member_text(status, "state")))
                 return -EBADMSG;
+        online = strcmp(state, "online") == 0;
         if (!gateway && gateways->n_items >= GATEWAYS_MAX)
                 return -E2BIG;
         r = read_groups(status, &groups);
@@ -95,7 +97,7 @@ int gateways_take(struct gateways *gateways, const char *id, const char *text, s
                 return -ENOMEM;
         gateway->online = online;
         if (!online && gateway->status && !json_has(status, "groups"))
-                return json_set_bool(gateway->status, "online", false);
+                return json_set_string(gateway->status, "state", state);
         gateway_deinit(gateway);
         gateway->groups = groups;
         gateway->status = TAKE_PTR(status);

@@ -16,7 +16,7 @@
 
 struct gateway {
         char id[STR_GATEWAY_ID_MAX + 1];
-        bool online;
+        bool online; /* it takes requests */
         struct str_list groups;
         struct json *status; /* the whole document; owned */
 };

@@ -18,9 +18,9 @@ static void test_come_and_go(void **state) {
         _cleanup_gateways_ struct gateways gateways = { 0 };
 
         (void) state;
-        assert_int_equal(take(&gateways, "b", "{\"online\":true,\"groups\":[\"oslo\",\"north\"],\"version\":\"1\"}"), 0);
-        assert_int_equal(take(&gateways, "a", "{\"online\":false}"), 0);
-        assert_int_equal(take(&gateways, "c", "{\"online\":true,\"groups\":[]}"), 0);
+        assert_int_equal(take(&gateways, "b", "{\"state\":\"online\",\"groups\":[\"oslo\",\"north\"],\"version\":\"1\"}"), 0);
+        assert_int_equal(take(&gateways, "a", "{\"state\":\"offline\"}"), 0);
+        assert_int_equal(take(&gateways, "c", "{\"state\":\"online\",\"groups\":[]}"), 0);
         assert_int_equal(gateways.n_items, 3);
         assert_string_equal(gateways.items[0].id, "a");
         assert_string_equal(gateways.items[2].id, "c");
@@ -43,24 +43,24 @@ static void test_a_last_will_keeps_what_was_known(void **state) {
         _cleanup_gateways_ struct gateways gateways = { 0 };
 
         (void) state;
-        take(&gateways, "b", "{\"online\":true,\"groups\":[\"oslo\"],\"version\":\"1.2\"}");
-        assert_int_equal(take(&gateways, "b", "{\"online\":false}"), 0);
+        take(&gateways, "b", "{\"state\":\"online\",\"groups\":[\"oslo\"],\"version\":\"1.2\"}");
+        assert_int_equal(take(&gateways, "b", "{\"state\":\"offline\"}"), 0);
         assert_false(gateways_find(&gateways, "b")->online);
         assert_int_equal(gateways_count(&gateways, &oslo), 1);
         assert_string_equal(json_member_text(gateways_find(&gateways, "b")->status, "version"), "1.2");
-        assert_int_equal(take(&gateways, "b", "{\"online\":true,\"groups\":[\"bergen\"]}"), 0);
+        assert_int_equal(take(&gateways, "b", "{\"state\":\"online\",\"groups\":[\"bergen\"]}"), 0);
         assert_int_equal(gateways_count(&gateways, &oslo), 0);
         assert_true(gateways_find(&gateways, "b")->online);
 }
 
 static void test_what_is_no_status(void **state) {
-        static const char *const texts[] = { "null", "[]", "{}", "{\"online\":1}", "{\"online\":true", "\xff", "{\"groups\":[]}" };
+        static const char *const texts[] = { "null", "[]", "{}", "{\"state\":1}", "{\"state\":\"online\"", "\xff", "{\"groups\":[]}" };
         _cleanup_gateways_ struct gateways gateways = { 0 };
 
         (void) state;
         for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
                 assert_int_equal(take(&gateways, "a", texts[i]), -EBADMSG);
-        assert_int_equal(take(&gateways, "Not-An-Id", "{\"online\":true}"), -EBADMSG);
+        assert_int_equal(take(&gateways, "Not-An-Id", "{\"state\":\"online\"}"), -EBADMSG);
         assert_int_equal(gateways.n_items, 0);
 }
 

@@ -10,6 +10,7 @@
 enum profile_kind {
         PROFILE_TEXT,
         PROFILE_FILE,
+        PROFILE_KEY, /* a file, or a key in a token */
         PROFILE_FLAG,
 };
 
@@ -19,9 +20,8 @@ static const struct {
 } keys[] = {
         { "socket", PROFILE_FILE },        { "broker", PROFILE_TEXT }, { "root", PROFILE_TEXT },     { "gateway", PROFILE_TEXT },
         { "group", PROFILE_TEXT },         { "all", PROFILE_FLAG },    { "ca_file", PROFILE_FILE },  { "cert", PROFILE_FILE },
-        { "cert_key", PROFILE_FILE },      { "user", PROFILE_TEXT },   { "client", PROFILE_TEXT },   { "key", PROFILE_FILE },
-        { "password_file", PROFILE_FILE }, { "kid", PROFILE_TEXT },    { "external", PROFILE_TEXT }, { "pkcs11", PROFILE_TEXT },
-        { "issuer", PROFILE_TEXT },
+        { "cert_key", PROFILE_FILE },      { "user", PROFILE_TEXT },   { "client", PROFILE_TEXT },   { "key", PROFILE_KEY },
+        { "password_file", PROFILE_FILE }, { "kid", PROFILE_TEXT },    { "external", PROFILE_TEXT }, { "pub", PROFILE_FILE },
 };
 
 struct profile {
@@ -158,6 +158,12 @@ static int take_entry(struct profile *profile, const char *file, const struct in
         bool flag = false;
 
         switch (keys[key].kind) {
+        case PROFILE_KEY:
+                if (str_starts_with(entry->value, "pkcs11:")) {
+                        profile->values[key] = strdup(entry->value);
+                        return profile->values[key] ? 0 : -ENOMEM;
+                }
+                return take_path(file, entry->value, &profile->values[key]);
         case PROFILE_FILE:
                 return take_path(file, entry->value, &profile->values[key]);
         case PROFILE_FLAG:

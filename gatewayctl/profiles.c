@@ -24,7 +24,7 @@ static const char *value_of(const struct ini_section *section, const char *key) 
 }
 
 static void add_profile(struct table *table, const struct ini_section *section) {
-        static const char *const signers[] = { "key", "pkcs11", "external" };
+        static const char *const signers[] = { "key", "external" };
         const char *where = value_of(section, "broker") ? value_of(section, "broker") : value_of(section, "socket");
         struct audience audience = { .kind = AUDIENCE_ALL };
         char text[96];

@@ -10,6 +10,7 @@
 #include "base/time.h"
 #include "commands.h"
 #include "loop/mqtt.h"
+#include "sign.h"
 #include "transport_broker.h"
 #include "transport_socket.h"
 
@@ -39,6 +40,8 @@ void session_init(struct session *session, const struct arguments *arguments) {
 void session_deinit(struct session *session) {
         client_free(session->client);
         session->client = NULL;
+        signer_free(session->signer);
+        session->signer = NULL;
         loop_free(session->loop);
         session->loop = NULL;
         profile_free(session->profile);

@@ -33,6 +33,7 @@ struct session {
         char *audience_name;      /* its name, where session_choose() chose it */
         bool audience_is_default; /* nobody named one */
         char *password;           /* for the broker */
+        struct signer *signer;    /* signing.c; NULL until something is signed */
         struct json *missing;     /* array: who gave no result while others did; NULL: nobody */
         size_t n_told;            /* of them */
         bool settled;

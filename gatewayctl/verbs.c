@@ -36,8 +36,13 @@
 #define NO_WAIT FLAG("no-wait", "Start, and do not wait for the end.")
 /* Who signs what is not believed from far without a signature. */
 #define SIGNING                                                                                                                            \
-        { .name = "key", .kind = VALUE_FILE, .value = "FILE", .text = "The private key that signs what from far has to be signed." },      \
-                TEXT("kid", "NAME", "Name of the key on the gateways (default: the file's name without its ending).")
+        { .name = "key",                                                                                                                   \
+          .kind = VALUE_FILE,                                                                                                              \
+          .value = "FILE",                                                                                                                 \
+          .text = "Signs what from far has to be signed: a private key, or pkcs11:..." },                                                  \
+                TEXT("external", "CMD", "Signs, in place of --key: a command, as for `gatewayctl sign`."),                                 \
+                { .name = "pub", .kind = VALUE_FILE, .value = "FILE", .text = "The public key to it." },                                   \
+                TEXT("kid", "ID", "The id of the key (default: the name of the --pub or --key file).")
 
 static const struct option_info update_options[] = {
         TEXT("match", "GLOB", "Every adopted device whose id, key or name matches, in place of one device."),
@@ -214,11 +219,16 @@ static const struct option_info audit_options[] = {
 static const struct option_info keygen_options[] = { CHOICE("type", "TYPE", "ed25519|p256", "What kind of key (default ed25519)."), END };
 static const struct option_info sign_options[] = {
         { .name = "key", .kind = VALUE_FILE, .value = "FILE", .text = "Who signs: a private key file, or a key in a token (pkcs11:...)." },
-        TEXT("external", "CMD", "Who signs: a command that gets what is to be signed on standard input and writes the raw or DER signature."),
-        { .name = "pub", .kind = VALUE_FILE, .value = "FILE", .text = "The public key as the gateway has it; the signature is checked with it." },
+        TEXT("external", "CMD",
+             "Who signs: a command that gets what is to be signed on standard input and writes the raw or DER signature."),
+        { .name = "pub",
+          .kind = VALUE_FILE,
+          .value = "FILE",
+          .text = "The public key as the gateway has it; the signature is checked with it." },
         TEXT("kid", "ID", "The id of the key (default: the name of the --pub or --key file)."),
         TEXTS("aud", "WHO", "For whom, in place of what the document says: a gateway id, a glob, or group:NAME."),
-        DURATION("valid", 1000, CAMPAIGN_EXP_MAX_S * 1000ll, "exp, where the document has none: so long after iat (14 d; a command 300 s)."),
+        DURATION("valid", 1000, CAMPAIGN_EXP_MAX_S * 1000ll,
+                 "exp, where the document has none: so long after iat (14 d; a command 300 s)."),
         END,
 };
 static const struct option_info keys_options[] = {
@@ -325,15 +335,16 @@ static const char inspect_details[] =
 static const char doctor_details[] = "The running daemon makes the checks itself. Without one its program is run with --diagnose, as the "
                                      "daemon's user where this is root.\n"
                                      "The exit code is 1 where there is an error; warnings alone give 0.";
-static const char keygen_details[] =
-        "Writes NAME.key (the private key, for you alone) and NAME.pub (for the gateways), and says what to do with them. The last part of\n"
-        "NAME is the id of the key.\n"
-        "\n"
-        "  gatewayctl keygen ci\n"
-        "  gatewayctl keygen --type p256 keys/ci-2027";
+static const char keygen_details[] = "Writes NAME.key (the private key, for you alone) and NAME.pub (for the gateways), and says what to "
+                                     "do with them. The last part of\n"
+                                     "NAME is the id of the key.\n"
+                                     "\n"
+                                     "  gatewayctl keygen ci\n"
+                                     "  gatewayctl keygen --type p256 keys/ci-2027";
 static const char sign_details[] =
         "FILE is a campaign or a signed command in JSON (schemas/campaign-signed.schema.json, command-signed.schema.json), - is standard\n"
-        "input. What it lacks of iat, exp and jti is filled in. It is checked before it is signed, and the signature before it is printed.\n"
+        "input. What it lacks of iat, exp and jti is filled in. It is checked before it is signed, and the signature before it is "
+        "printed.\n"
         "\n"
         "  gatewayctl sign campaign.json --key ci.key > campaign.jws\n"
         "  PKCS11_MODULE_PATH=/usr/lib/softhsm/libsofthsm2.so gatewayctl sign campaign.json --key 'pkcs11:token=acme;object=ci' --kid ci\n"
@@ -417,8 +428,8 @@ const struct verb verbs[] = {
         VERB("gateway info", "", "The same as `info`.", run_gateway_info, .hidden = true),
         VERB("gateway health", "", "Is it well? Devices, jobs, store, disk, and what is wrong.", run_gateway_health),
         VERB("gateway reload", "", "Have the daemon read its configuration and its adoption list again.", run_gateway_reload),
-        VERB("keygen", "NAME", "Make a pair of keys for signing campaigns.", run_keygen, .details = keygen_details, .options = keygen_options,
-             .arguments = { { "NAME", VALUE_TEXT, NULL } }, .min_arguments = 1, .max_arguments = 1),
+        VERB("keygen", "NAME", "Make a pair of keys for signing campaigns.", run_keygen, .details = keygen_details,
+             .options = keygen_options, .arguments = { { "NAME", VALUE_TEXT, NULL } }, .min_arguments = 1, .max_arguments = 1),
         VERB("sign", "FILE", "Sign a campaign or a command, so that a gateway obeys it from far.", run_sign, .details = sign_details,
              .options = sign_options, .arguments = { FILE_ARGUMENT }, .min_arguments = 1, .max_arguments = 1),
         VERB("keys list", "", "The keys that a gateway obeys, with fingerprint, scope and expiry.", run_keys_list, .details = keys_details,
