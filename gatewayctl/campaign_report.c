@@ -9,16 +9,24 @@
 
 static int ask(struct session *session, struct json **ret_reports, struct failure *failure) {
         _cleanup_members_ struct members params = members_new();
+        const struct session_question question = { .method = "campaign.report", .params = &params };
         _cleanup_json_ struct json *reports = json_new_array();
-        struct json *report = NULL;
-        int r;
+        _cleanup_answers_ struct answers answers = { 0 };
+        int r = reports ? 0 : failure_errno(failure, -ENOMEM);
 
         members_text(&params, "id", arguments_at(session->arguments, 0));
         members_option(&params, "revision", session->arguments, "revision");
-        r = session_call(session, "campaign.report", &params, &report, failure);
+        if (r == 0)
+                r = session_gather(session, &question, &answers, failure);
         if (r < 0)
                 return r;
-        r = reports ? json_append(reports, report) : -ENOMEM;
+        for (size_t i = 0; i < answers.n_items && r == 0; i++) {
+                struct json *report = answers.items[i].result;
+                if (session_is_many(session))
+                        r = json_set_string(report, "gateway", answers.items[i].gateway);
+                if (r == 0)
+                        r = json_append(reports, json_ref(report));
+        }
         if (r < 0)
                 return failure_errno(failure, r);
         *ret_reports = TAKE_PTR(reports);
@@ -26,8 +34,8 @@ static int ask(struct session *session, struct json **ret_reports, struct failur
 }
 
 /* A line for each device: the report itself names only those that did not succeed. */
-static int print_csv(struct session *session, const struct json *reports, struct failure *failure) {
-        const char *id = arguments_at(session->arguments, 0), *gateway = json_member_text(json_at(reports, 0), "gateway");
+static int print_csv(struct session *session, struct failure *failure) {
+        const char *id = arguments_at(session->arguments, 0), *gateway = client_gateway(session->client);
         _cleanup_members_ struct members params = members_new();
         _cleanup_strbuf_ struct strbuf out = STRBUF_INIT(TEXT_LIMIT);
         _cleanup_json_ struct json *result = NULL;
@@ -60,6 +68,18 @@ static int print_table(struct session *session, const struct json *reports, stru
         return r < 0 ? failure_errno(failure, r) : session_print(session, &out, failure);
 }
 
+/* Of one gateway its report, of several {"reports": [...]}. */
+static int print_reports(struct session *session, const struct json *reports, struct failure *failure) {
+        _cleanup_members_ struct members root = members_new();
+
+        if (!session_is_many(session))
+                return session_print_json(session, json_at(reports, 0), failure);
+        members_json(&root, "reports", json_ref((struct json *) reports));
+        if (root.error == 0 && session->missing)
+                members_json(&root, "gateways", json_ref(session->missing));
+        return root.error < 0 ? failure_errno(failure, root.error) : session_print_json(session, root.json, failure);
+}
+
 int run_campaign_report(struct session *session, struct failure *failure) {
         const char *format = arguments_text(session->arguments, "format");
         _cleanup_json_ struct json *reports = NULL;
@@ -68,9 +88,9 @@ int run_campaign_report(struct session *session, struct failure *failure) {
         if (r < 0)
                 return r;
         if (session->json || str_equal(format, "json"))
-                return session_print_json(session, json_at(reports, 0), failure);
+                return print_reports(session, reports, failure);
         if (str_equal(format, "csv"))
-                return print_csv(session, reports, failure);
+                return print_csv(session, failure);
         if (str_equal(format, "markdown"))
                 return print_markdown(session, reports, failure);
         return print_table(session, reports, failure);

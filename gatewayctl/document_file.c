@@ -15,7 +15,7 @@ void document_file_deinit(struct document_file *file) {
 }
 
 /* Three parts with dots between them, and nothing that JSON could be. */
-static bool is_jws(const char *text, size_t size) {
+bool document_is_jws(const char *text, size_t size) {
         size_t n_dots = 0;
 
         for (size_t i = 0; i < size; i++) {
@@ -55,8 +55,7 @@ static int check_signature(struct document_file *file, const struct keyring *key
         return 0;
 }
 
-/* The payload, whoever signed it: a person wants to see it, and its mistakes, in any case. */
-static int decode_payload(struct document_file *file, const char *text, char **ret_payload, size_t *ret_size) {
+int document_jws_payload(const char *text, char **ret_payload, size_t *ret_size) {
         const char *part = strchr(text, '.') + 1;
         size_t part_size = strcspn(part, "."), size;
         _cleanup_free_ char *payload = NULL;
@@ -66,10 +65,9 @@ static int decode_payload(struct document_file *file, const char *text, char **r
         payload = malloc(size + 1);
         if (!payload)
                 return -ENOMEM;
-        if (size == 0 || base64url_decode(payload, part, part_size) < 0) {
-                json_errors_add(&file->errors, "", "the second part of the JWS is no base64url");
+        if (size == 0 || base64url_decode(payload, part, part_size) < 0)
                 return -EBADMSG;
-        }
+        payload[size] = '\0';
         *ret_payload = TAKE_PTR(payload);
         *ret_size = size;
         return 0;
@@ -80,27 +78,38 @@ static int read_signed(struct document_file *file, const struct keyring *keyring
         size_t payload_size = 0;
         int r = check_signature(file, keyring, text, size);
 
+        /* Whoever signed it: a person wants to see it, and its mistakes, in any case. */
         if (r == 0)
-                r = decode_payload(file, text, &payload, &payload_size);
+                r = document_jws_payload(text, &payload, &payload_size);
+        if (r == -EBADMSG)
+                json_errors_add(&file->errors, "", "the second part of the JWS is no base64url");
         if (r < 0)
                 return r == -EBADMSG ? 0 : r;
         return parse_document(file, payload, payload_size, CAMPAIGN_ORIGIN_SIGNED);
+}
+
+int document_text(const char *path, char **ret_text, size_t *ret_size, struct failure *failure) {
+        int r = file_read(path, MAX((size_t) JSON_SIZE_MAX, (size_t) JWS_TEXT_MAX) + 2, ret_text, ret_size, failure);
+
+        if (r < 0)
+                return r;
+        /* An editor or a shell ends what it writes with a line's end. */
+        while (*ret_size > 0 && ((*ret_text)[*ret_size - 1] == '\n' || (*ret_text)[*ret_size - 1] == '\r'))
+                (*ret_text)[--*ret_size] = '\0';
+        return 0;
 }
 
 int document_file_read(const char *path, const struct document_file_options *options, struct document_file *ret_file,
                        struct failure *failure) {
         _cleanup_free_ char *text = NULL;
         size_t size;
-        int r = file_read(path, MAX((size_t) JSON_SIZE_MAX, (size_t) JWS_TEXT_MAX) + 2, &text, &size, failure);
+        int r = document_text(path, &text, &size, failure);
 
         if (r < 0)
                 return r;
         *ret_file = (struct document_file){ .path = path };
         json_errors_init(&ret_file->errors);
-        /* An editor or a shell ends what it writes with a line's end. */
-        while (size > 0 && (text[size - 1] == '\n' || text[size - 1] == '\r'))
-                text[--size] = '\0';
-        if (is_jws(text, size))
+        if (document_is_jws(text, size))
                 r = read_signed(ret_file, options->keyring, text, size);
         else
                 r = parse_document(ret_file, text, size, options->as_signed ? CAMPAIGN_ORIGIN_SIGNED : CAMPAIGN_ORIGIN_LOCAL);

@@ -44,6 +44,13 @@ struct session;
 /* The keys of the option --keys; NULL where it was not given. Err: keys-unreadable. */
 int document_keys_load(struct session *session, struct keyring **ret_keyring, struct failure *failure);
 
+/* The text of such a file; the caller frees. Err: file-unreadable, file-too-large. */
+int document_text(const char *path, char **ret_text, size_t *ret_size, struct failure *failure);
+/* Is it a JWS, rather than JSON? */
+bool document_is_jws(const char *text, size_t size);
+/* What a JWS holds, whoever signed it: the caller frees *ret_payload, which is terminated. -EBADMSG, -ENOMEM. */
+int document_jws_payload(const char *text, char **ret_payload, size_t *ret_size);
+
 /* Mistakes as failures show them: an array of {path, text}. -ENOMEM. */
 int mistakes_json(const struct json_errors *errors, struct json **ret_json);
 /* The failure document-invalid with all of them. Returns -EBADMSG. */

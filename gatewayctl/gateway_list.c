@@ -13,18 +13,18 @@ static const struct table_column list_columns[] = {
         [LIST_SINCE] = { .title = "SINCE" },
         [LIST_VERSION] = { .title = "VERSION" },
         [LIST_GROUPS] = { .title = "GROUPS", .may_cut = true },
-        [LIST_DEVICES] = { .title = "DEVICES", .side = TABLE_RIGHT },
+        [LIST_DEVICES] = { .title = "DEVICES", .may_cut = true },
         [LIST_JOBS] = { .title = "JOBS", .may_cut = true },
         [LIST_CAMPAIGNS] = { .title = "CAMPAIGNS", .may_cut = true },
 };
 
-/* {"queued": 3, "in_progress": 1, "total": 4} as "queued 3, in_progress 1". */
+/* {"queued": 3, "in_progress": 1} as "queued 3, in_progress 1"; without a sum of all. */
 static void counts_text(const struct json *counts, char *dst, size_t size) {
         _cleanup_strbuf_ struct strbuf line = STRBUF_INIT(TEXT_LIMIT);
 
         JSON_FOREACH_MEMBER(it, counts) {
                 int64_t number;
-                if (json_get_int(it.value, 1, INT64_MAX, &number) == 0 && !str_equal(it.key, "total"))
+                if (json_get_int(it.value, 1, INT64_MAX, &number) == 0 && !str_equal(it.key, "devices"))
                         strbuf_appendf(&line, "%s%s %" PRId64, line.size ? ", " : "", it.key, number);
         }
         str_copy(dst, size, strbuf_text(&line));
@@ -33,7 +33,6 @@ static void counts_text(const struct json *counts, char *dst, size_t size) {
 static void add_gateway(struct table *table, const struct gateway *gateway, int64_t now_wall_ms) {
         const char *since = json_member_text(gateway->status, "time");
         _cleanup_strbuf_ struct strbuf groups = STRBUF_INIT(TEXT_LIMIT);
-        int64_t n_devices = 0;
         char text[256];
 
         table_row(table);
@@ -47,10 +46,8 @@ static void add_gateway(struct table *table, const struct gateway *gateway, int6
         for (size_t i = 0; i < gateway->groups.n_items; i++)
                 strbuf_appendf(&groups, "%s%s", i ? " " : "", gateway->groups.items[i]);
         table_cell(table, LIST_GROUPS, strbuf_text(&groups));
-        if (json_member_int(json_child(gateway->status, "devices"), "total", 0, INT64_MAX, &n_devices) == 0) {
-                str_format(text, sizeof text, "%" PRId64, n_devices);
-                table_cell(table, LIST_DEVICES, text);
-        }
+        counts_text(json_child(gateway->status, "devices"), text, sizeof text);
+        table_cell(table, LIST_DEVICES, text);
         counts_text(json_child(gateway->status, "jobs"), text, sizeof text);
         table_cell(table, LIST_JOBS, text);
         counts_text(json_child(gateway->status, "campaigns"), text, sizeof text);

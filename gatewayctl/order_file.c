@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "order_file.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/limits.h"
-#include "commands.h"
+#include "document_file.h"
+#include "session.h"
 #include "signing.h"
-#include "trust/base64url.h"
-#include "trust/jws.h"
 
 #define VALID_S (14 * 24 * 3600) /* exp behind iat where a document says nothing */
 
@@ -22,20 +19,6 @@ void order_file_deinit(struct order_file *file) {
 }
 
 /* --- reading --- */
-
-static int invalid(const char *path, const struct json_errors *errors, struct failure *failure) {
-        struct json *mistakes = json_new_array();
-
-        failure_set(failure, EXIT_CODE_REFUSED, "document-invalid", "%s holds %zu mistake%s", path, json_errors_count(errors),
-                    json_errors_count(errors) == 1 ? "" : "s");
-        for (size_t i = 0; mistakes && i < errors->n_items; i++) {
-                struct json *mistake = json_append_new_object(mistakes);
-                json_set_string(mistake, "path", errors->items[i].path);
-                json_set_string(mistake, "text", errors->items[i].text);
-        }
-        failure->mistakes = mistakes;
-        return -EBADMSG;
-}
 
 static int parse_json(const char *path, const char *text, size_t size, struct json **ret_document, struct failure *failure) {
         struct json_check_error why = { .text = "not a JSON document" };
@@ -61,37 +44,21 @@ static int read_campaign(const char *path, struct order_file *file, struct failu
 
         json_errors_init(&errors);
         r = campaign_document_read(file->document, "", &options, &file->campaign, &errors);
-        return r == -EBADMSG ? invalid(path, &errors, failure) : r < 0 ? failure_errno(failure, r) : 0;
-}
-
-/* header.payload.signature, and nothing that JSON could be. */
-static bool is_jws(const char *text, size_t size) {
-        size_t n_dots = 0;
-
-        for (size_t i = 0; i < size; i++) {
-                if (text[i] == '.')
-                        n_dots++;
-                else if (!isalnum((unsigned char) text[i]) && text[i] != '-' && text[i] != '_')
-                        return false;
-        }
-        return n_dots == 2;
+        return r == -EBADMSG ? mistakes_failure(path, &errors, failure) : r < 0 ? failure_errno(failure, r) : 0;
 }
 
 static int read_jws(const char *path, const char *text, struct order_file *file, struct failure *failure) {
-        const char *payload = strchr(text, '.') + 1;
-        size_t text_size = strcspn(payload, "."), size;
-        _cleanup_free_ char *bytes = NULL;
-        int r;
+        _cleanup_free_ char *payload = NULL;
+        size_t size;
+        int r = document_jws_payload(text, &payload, &size);
 
-        file->jws = strdup(text);
-        if (!file->jws)
-                return failure_errno(failure, -ENOMEM);
-        r = base64url_decoded_size(text_size, &size);
-        if (r == 0 && !(bytes = malloc(size + 1)))
-                return failure_errno(failure, -ENOMEM);
-        if (r < 0 || base64url_decode(bytes, payload, text_size) < 0)
+        if (r == -EBADMSG)
                 return failure_set(failure, EXIT_CODE_REFUSED, "jws-malformed", "%s: its second part is no base64url", path);
-        r = parse_json(path, bytes, size, &file->document, failure);
+        if (r == 0 && !(file->jws = strdup(text)))
+                r = -ENOMEM;
+        if (r < 0)
+                return failure_errno(failure, r);
+        r = parse_json(path, payload, size, &file->document, failure);
         return r < 0 ? r : read_campaign(path, file, failure);
 }
 
@@ -99,14 +66,11 @@ int order_file_read(const char *path, struct order_file *ret_file, struct failur
         struct order_file file = { 0 };
         _cleanup_free_ char *text = NULL;
         size_t size;
-        int r = file_read(path, MAX((size_t) JSON_SIZE_MAX, (size_t) JWS_TEXT_MAX) + 2, &text, &size, failure);
+        int r = document_text(path, &text, &size, failure);
 
         if (r < 0)
                 return r;
-        /* An editor or a shell ends what it writes with a line's end. */
-        while (size > 0 && (text[size - 1] == '\n' || text[size - 1] == '\r'))
-                text[--size] = '\0';
-        r = is_jws(text, size) ? read_jws(path, text, &file, failure) : parse_json(path, text, size, &file.document, failure);
+        r = document_is_jws(text, size) ? read_jws(path, text, &file, failure) : parse_json(path, text, size, &file.document, failure);
         if (r < 0)
                 order_file_deinit(&file);
         else

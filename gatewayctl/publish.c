@@ -7,8 +7,8 @@
 
 #include "base/time.h"
 #include "document/campaign.h"
+#include "document_file.h"
 #include "order_file.h"
-#include "trust/base64url.h"
 
 /*
  * A desired campaign: signed, kept by the broker, and read by each gateway of the audience whenever it connects. So it also reaches
@@ -23,18 +23,14 @@ struct desired {
         int64_t revision; /* 0: it cannot be read */
 };
 
-static int64_t revision_of(const char *text, size_t size) {
-        const char *payload = memchr(text, '.', size);
+static int64_t revision_of(const char *jws, size_t size) {
         _cleanup_json_ struct json *document = NULL;
-        _cleanup_free_ char *bytes = NULL;
+        _cleanup_free_ char *payload = NULL;
         int64_t revision = 0;
-        size_t text_size, n;
+        size_t payload_size;
 
-        if (!payload)
-                return 0;
-        text_size = strcspn(++payload, ".");
-        if (base64url_decoded_size(text_size, &n) < 0 || !(bytes = malloc(n + 1)) || base64url_decode(bytes, payload, text_size) < 0 ||
-            json_parse(bytes, n, 0, &document, NULL) < 0)
+        if (!document_is_jws(jws, size) || document_jws_payload(jws, &payload, &payload_size) < 0 ||
+            json_parse(payload, payload_size, 0, &document, NULL) < 0)
                 return 0;
         json_member_int(document, "revision", 1, CAMPAIGN_REVISION_MAX, &revision);
         return revision;
