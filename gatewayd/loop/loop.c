@@ -218,7 +218,7 @@ static int set_up_process(void) {
         return setrlimit(RLIMIT_NOFILE, &files) < 0 ? -errno : 0;
 }
 
-int loop_new(struct loop **ret_loop) {
+static int make_loop(struct clock_fake *clock, struct loop **ret_loop) {
         struct loop *loop;
         int r;
 
@@ -228,6 +228,7 @@ int loop_new(struct loop **ret_loop) {
         loop = calloc(1, sizeof *loop);
         if (!loop)
                 return -ENOMEM;
+        loop->clock = clock;
         r = loop_init(loop);
         if (r < 0) {
                 free(loop);
@@ -235,6 +236,14 @@ int loop_new(struct loop **ret_loop) {
         }
         *ret_loop = loop;
         return 0;
+}
+
+int loop_new(struct loop **ret_loop) {
+        return make_loop(NULL, ret_loop);
+}
+
+int loop_new_virtual(struct clock_fake *clock, struct loop **ret_loop) {
+        return make_loop(clock, ret_loop);
 }
 
 void loop_run(struct loop *loop) {
@@ -251,8 +260,7 @@ void loop_stop(struct loop *loop) {
 }
 
 int64_t loop_now_ms(const struct loop *loop) {
-        (void) loop;
-        return time_now_monotonic_ms();
+        return loop->clock ? loop->clock->now_monotonic_ms : time_now_monotonic_ms();
 }
 
 static void report_open(uv_handle_t *handle, void *ctx) {

@@ -18,6 +18,7 @@
 
 #define LOOP_FILES_MAX 16384
 
+struct clock_fake;
 struct loop;
 struct loop_deferral;
 struct loop_hook;
@@ -29,6 +30,13 @@ struct loop_signal;
  * devices are a thousand sockets). So the first loop is made before any other thread runs.
  */
 int loop_new(struct loop **ret_loop);
+
+/*
+ * A loop on the time of `clock`, which must outlive it, for tests: no timer waits for the world. When nothing else is to be done (no
+ * deferred call, no work of the pool, no descriptor ready) both times of the clock jump to the timer that is due next, so weeks pass
+ * in the time that their callbacks take. The test may move the clock itself, too.
+ */
+int loop_new_virtual(struct clock_fake *clock, struct loop **ret_loop);
 
 /* Runs until loop_stop(), or until nothing is left that could ever call back. The hooks run once more at its end. */
 void loop_run(struct loop *loop);
@@ -46,7 +54,7 @@ void loop_stop(struct loop *loop);
  */
 void loop_free(struct loop *loop);
 
-/* Monotonic milliseconds, the clock of base/time.h, read at the call. */
+/* Monotonic milliseconds, the clock of base/time.h (or the virtual one), read at the call. */
 int64_t loop_now_ms(const struct loop *loop);
 
 typedef void (*loop_fn)(void *ctx);

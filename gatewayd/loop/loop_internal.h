@@ -15,6 +15,7 @@
 #define LOOP_SCRATCH_SIZE (64u * 1024u)
 #define LOOP_POOL_THREADS "2"
 
+struct clock_fake;
 struct timer;
 
 /* A deferred call. Embedded ones are initialised once and may be scheduled again and again. */
@@ -38,6 +39,7 @@ struct timer_queue {
 
 struct loop {
         uv_loop_t uv;
+        struct clock_fake *clock; /* NULL: the world's */
         uv_prepare_t prepare;
         uv_idle_t idle; /* active while deferred calls wait: then the loop does not sleep */
         struct list deferred;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "base/time.h"
 #include "loop/loop_internal.h"
 
 /*
@@ -89,11 +90,41 @@ static void take_out(struct timer_queue *queue, struct timer *timer) {
 
 static void on_uv_timer(uv_timer_t *uv);
 
+/* What a pool thread or a deferred call still does may be due before every timer. */
+static bool is_idle(const struct loop *loop) {
+        return loop->n_works == 0 && list_is_empty(&loop->deferred);
+}
+
+#define FAR_MS (3600 * 1000)
+
+/* Virtual time: the loop looks at its descriptors once without waiting; then on_uv_timer() jumps. While work is under way only its
+ * end wakes the loop; the armed timer keeps it alive. */
+static void arm_virtual(struct loop *loop) {
+        struct timer_queue *queue = &loop->timers;
+        bool now = queue->n_timers > 0 && (is_idle(loop) || queue->heap[0]->due_ms <= loop_now_ms(loop));
+
+        if (queue->n_timers == 0)
+                uv_timer_stop(&queue->uv);
+        else
+                uv_timer_start(&queue->uv, on_uv_timer, now ? 0 : FAR_MS, 0);
+}
+
+static void jump(struct loop *loop) {
+        int64_t ahead_ms = loop->timers.n_timers > 0 ? loop->timers.heap[0]->due_ms - loop_now_ms(loop) : 0;
+
+        if (ahead_ms > 0 && is_idle(loop))
+                clock_fake_advance(loop->clock, ahead_ms);
+}
+
 /* The timer that is due first decides how long the loop sleeps; without one it is not woken at all. */
 void timer_queue_arm(struct loop *loop) {
         struct timer_queue *queue = &loop->timers;
         int64_t delay_ms;
 
+        if (loop->clock) {
+                arm_virtual(loop);
+                return;
+        }
         if (!queue->stale)
                 return;
         queue->stale = false;
@@ -118,8 +149,12 @@ static void keep_alive(struct timer_queue *queue) {
 static void on_uv_timer(uv_timer_t *uv) {
         struct loop *loop = uv->data;
         struct timer_queue *queue = &loop->timers;
-        int64_t now_ms = loop_now_ms(loop);
         uint64_t n_started = queue->n_started;
+        int64_t now_ms;
+
+        if (loop->clock)
+                jump(loop);
+        now_ms = loop_now_ms(loop);
 
         /* Those that are started meanwhile wait for the next turn. */
         while (queue->n_timers > 0 && queue->heap[0]->due_ms <= now_ms && queue->heap[0]->order < n_started) {

@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <uv.h>
 
+#include "base/time.h"
 #include "loop/loop_internal.h"
 #include "loop/test_support.h"
+#include "loop/worker.h"
 
 #define MANY 5000
 
@@ -211,6 +213,90 @@ static void test_the_farthest_future_is_no_overflow(void **state) {
         timer_cancel(timer);
 }
 
+/* ---- virtual time */
+
+#define WEEK_MS (7ll * 24 * 3600 * 1000)
+
+struct week {
+        struct loop *loop;
+        struct clock_fake clock;
+        int n_days;
+        int64_t work_done_ms;
+};
+
+static void on_day(void *ctx) {
+        struct week *week = ctx;
+        struct timer *timer;
+
+        if (++week->n_days < 70)
+                assert_int_equal(timer_start(week->loop, WEEK_MS / 7, on_day, week, &timer), 0);
+}
+
+static void test_weeks_pass_at_once(void **state) {
+        struct week week = { 0 };
+        struct timer *timer;
+
+        (void) state;
+        clock_fake_init(&week.clock, 1000, 2000);
+        assert_int_equal(loop_new_virtual(&week.clock, &week.loop), 0);
+        assert_int_equal(timer_start(week.loop, WEEK_MS / 7, on_day, &week, &timer), 0);
+        loop_run(week.loop);
+        assert_int_equal(week.n_days, 70);
+        assert_int_equal(week.clock.now_monotonic_ms, 1000 + 10 * WEEK_MS);
+        assert_int_equal(week.clock.now_wall_ms, 2000 + 10 * WEEK_MS);
+        assert_int_equal(loop_now_ms(week.loop), week.clock.now_monotonic_ms);
+        loop_free(week.loop);
+}
+
+static void work_done(void *ctx, int result) {
+        struct week *week = ctx;
+
+        assert_int_equal(result, 0);
+        week->work_done_ms = loop_now_ms(week->loop);
+}
+
+static void deferred(void *ctx) {
+        struct week *week = ctx;
+
+        assert_int_equal(loop_now_ms(week->loop), 1000);
+        assert_int_equal(worker_start(week->loop, test_nothing, work_done, week, NULL), 0);
+}
+
+/* However long it takes in the world: what is under way now is done now. */
+static void test_time_waits_for_work(void **state) {
+        struct week week = { 0 };
+        struct timer *timer;
+
+        (void) state;
+        clock_fake_init(&week.clock, 1000, 2000);
+        assert_int_equal(loop_new_virtual(&week.clock, &week.loop), 0);
+        week.n_days = 69;
+        assert_int_equal(timer_start(week.loop, 1, on_day, &week, &timer), 0);
+        assert_int_equal(loop_defer(week.loop, deferred, &week, NULL), 0);
+        loop_run(week.loop);
+        assert_int_equal(week.work_done_ms, 1000);
+        assert_int_equal(week.n_days, 70);
+        assert_int_equal(loop_now_ms(week.loop), 1001);
+        loop_free(week.loop);
+}
+
+/* Moved by the test: what became due meanwhile fires, and late ones keep their order. */
+static void test_a_virtual_clock_may_be_moved(void **state) {
+        struct week week = { 0 };
+        struct timer *timer;
+
+        (void) state;
+        clock_fake_init(&week.clock, 1000, 2000);
+        assert_int_equal(loop_new_virtual(&week.clock, &week.loop), 0);
+        week.n_days = 69;
+        assert_int_equal(timer_start(week.loop, WEEK_MS, on_day, &week, &timer), 0);
+        clock_fake_advance(&week.clock, 2 * WEEK_MS);
+        loop_run(week.loop);
+        assert_int_equal(week.n_days, 70);
+        assert_int_equal(loop_now_ms(week.loop), 1000 + 2 * WEEK_MS);
+        loop_free(week.loop);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_a_timer_alone_keeps_the_loop_running_until_it_fired, setup, teardown),
@@ -221,6 +307,9 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_every_turn_knows_whether_a_timer_waits, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_a_timer_that_starts_itself_anew_leaves_others_their_turn, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_the_farthest_future_is_no_overflow, setup, teardown),
+                cmocka_unit_test(test_weeks_pass_at_once),
+                cmocka_unit_test(test_time_waits_for_work),
+                cmocka_unit_test(test_a_virtual_clock_may_be_moved),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
