@@ -41,6 +41,7 @@ static void on_idle(uv_idle_t *idle) {
         while ((node = list_pop(&loop->deferred)))
                 list_append(&running, node);
         uv_idle_stop(idle);
+        loop->ran_deferred = true;
         while ((node = list_pop(&running))) {
                 struct loop_deferral *deferral = container_of(node, struct loop_deferral, node);
                 loop_fn callback = deferral->callback;

@@ -35,6 +35,7 @@ struct timer_queue {
         size_t capacity;
         uint64_t n_started; /* breaks ties in the order of the starts */
         bool stale;         /* the head may have changed since uv was armed */
+        bool may_jump;      /* of a virtual loop: nothing was done in the last turn, nor is left to be done */
 };
 
 struct loop {
@@ -43,6 +44,7 @@ struct loop {
         uv_prepare_t prepare;
         uv_idle_t idle; /* active while deferred calls wait: then the loop does not sleep */
         struct list deferred;
+        bool ran_deferred; /* in this turn */
         struct list hooks;
         struct timer_queue timers;
         size_t n_works; /* requests that a pool thread may still be busy with */
