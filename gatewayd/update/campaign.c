@@ -17,6 +17,7 @@ int campaign_new(struct update *update, struct campaign_row *row, struct campaig
         list_init(&campaign->link);
         list_init(&campaign->jobs);
         list_init(&campaign->ready);
+        list_init(&campaign->later);
         campaign->files = calloc(document->n_artifacts + 1, sizeof *campaign->files);
         if (!campaign->files) {
                 free(campaign);
@@ -49,6 +50,7 @@ void campaign_free(struct campaign *campaign) {
         LIST_FOREACH_SAFE(job, spare, &campaign->jobs, link)
                 job_free(job);
         timer_cancel(campaign->deadline_timer);
+        timer_cancel(campaign->soak_timer);
         for (size_t i = 0; i < campaign->n_files; i++)
                 free_file(&campaign->files[i]);
         free(campaign->files);

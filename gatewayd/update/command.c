@@ -99,6 +99,9 @@ int update_campaign_resume(struct update *update, const struct update_actor *act
                 return refuse_resume(update, campaign, reply, ctx);
         if (pause == CAMPAIGN_PAUSE_KEY_REVOKED && take_over(campaign, actor) < 0)
                 return -ENOMEM;
+        if (pause == CAMPAIGN_PAUSE_THRESHOLD)
+                (void) rollout_forgive(campaign);
+        campaign->look = true;
         (void) campaign_set_state(campaign, CAMPAIGN_STATE_IN_PROGRESS, NULL);
         (void) record_command(update, actor, "campaign.resume", campaign, "resumed");
         campaign_begin_files(campaign);
@@ -123,6 +126,7 @@ int update_campaign_continue(struct update *update, const struct update_actor *a
                 campaign->row.gates_passed = campaign->row.wave + 1;
                 (void) campaign_table_set_rollout(update->options.store, &campaign->row);
         }
+        campaign->look = true;
         (void) campaign_set_state(campaign, CAMPAIGN_STATE_IN_PROGRESS, NULL);
         (void) record_command(update, actor, "campaign.continue", campaign, "continued");
         campaign_begin_files(campaign);
@@ -285,6 +289,7 @@ int update_campaign_retry(struct update *update, const struct update_actor *acto
                 if (campaign_state_is_final(campaign->state))
                         r = campaign_set_state(campaign, CAMPAIGN_STATE_IN_PROGRESS, "retry");
                 campaign_arm_deadline(campaign);
+                (void) rollout_retried(campaign);
                 forget_failures(campaign);
         }
         if (r < 0) {

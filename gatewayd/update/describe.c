@@ -86,6 +86,8 @@ int campaign_describe(const struct campaign *campaign, struct json **ret_json) {
         set_time(json, "finished", campaign->row.finished_ms);
         if (campaign->document->rollback)
                 json_set_string(json, "rollback", "other-slot");
+        json_set_int(json, "wave", campaign->row.wave + 1);
+        json_set_int(json, "waves", (int64_t) rollout_n_waves(campaign));
         add_counts(campaign, json);
         *ret_json = TAKE_PTR(json);
         return 0;
@@ -113,6 +115,8 @@ const char *job_reason(const struct job *job) {
                 return "paused";
         if (job->row.reason)
                 return job->row.reason;
+        if (!rollout_is_open(job))
+                return "wave";
         for (size_t i = 0; i < campaign->n_files; i++)
                 if (!gw_error_is_set(&campaign->files[i].error) && !package_is_ready(campaign->files[i].user.package))
                         return campaign->files[i].waiting[0] ? campaign->files[i].waiting : "fetching";
@@ -187,6 +191,7 @@ int job_describe(struct job *job, bool with_steps, struct json **ret_json) {
         json_set_string(json, "step", job->run && run_step_name(job->run)[0] ? run_step_name(job->run) : row->step);
         if (job->run)
                 add_progress(job, json);
+        json_set_int(json, "wave", row->wave + 1);
         json_set_int(json, "attempt", row->attempt);
         json_set_int(json, "attempts", job->campaign->document->policy.attempts);
         json_set_bool(json, "committed", row->committed);

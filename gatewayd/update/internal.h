@@ -12,6 +12,7 @@
  *     plan.c       dry run                                                  describe.c  JSON of campaigns and jobs
  *     record.c     events and audit                                         verify.c    signatures, claims, refusals
  *     upkeep.c     deletes old rows                                         signed.c    signed campaigns, keys that come and go
+ *     rollout.c    from wave to wave; stops itself                           waves.c, abort.c   what it decides by
  *
  *     offer -> campaign -> job (queued) -> schedule -> job_run -> driver/run -> job (final) -> campaign (completed)
  *
@@ -80,9 +81,13 @@ struct campaign {
         size_t n_files;
         struct list jobs;  /* all, struct job.link */
         struct list ready; /* may start as soon as there is room */
+        struct list later; /* would be ready, but their wave is not open yet */
         size_t n_jobs, n_unfinished, n_running;
         bool started_any;
-        struct timer *deadline_timer;
+        struct timer *deadline_timer, *soak_timer;
+        int64_t soak_until_ms; /* monotonic; 0: not known since the start */
+        bool look;             /* something happened that its waves and thresholds must see */
+        bool has_begun; /* its waves were chosen */
         bool visiting; /* loaded only to be described, or not accepted yet */
         struct offer *offer; /* while it is not accepted */
 };
@@ -91,7 +96,7 @@ struct campaign {
 
 struct job {
         struct list link;        /* campaign.jobs */
-        struct list ready_link;  /* campaign.ready, or update.asking */
+        struct list ready_link;  /* campaign.ready or .later, or update.asking */
         struct list device_link; /* device_work.jobs */
         struct campaign *campaign;
         struct gw_device *device; /* held; NULL when the device is forgotten (finished jobs only) */
@@ -255,6 +260,8 @@ int job_create(struct campaign *campaign, struct gw_device *device);
 /* Queued or waiting: the reason a person sees; wakes again after delay_ms (0 = only by events). */
 void job_wait(struct job *job, const char *reason, uint32_t wakes, int64_t delay_ms);
 void job_make_ready(struct job *job);
+/* Of one that is ready: among those that may start, or that wait for their wave. */
+void job_place(struct job *job);
 int job_finish(struct job *job, enum job_state state, const struct run_end *end);
 int job_finish_error(struct job *job, enum job_state state, const struct gw_error *err);
 int job_requeue(struct job *job);
@@ -268,6 +275,18 @@ bool job_must_end(const struct job *job);
 /* Goes on in another revision of its campaign, with its run and all that it has. */
 int job_move(struct job *job, struct campaign *campaign);
 bool job_is_final(const struct job *job);
+
+/* --- rollout.c --- */
+size_t rollout_n_waves(const struct campaign *campaign);
+bool rollout_is_open(const struct job *job);
+/* At acceptance, when its devices are in: who is in which wave. */
+int rollout_choose_waves(struct campaign *campaign);
+void rollout_begin(struct campaign *campaign);
+/* Ends and opens waves, and stops the campaign when it must; nothing unless campaign.look. */
+void rollout_look(struct campaign *campaign);
+/* Resumed in spite of its thresholds: they count from here. */
+int rollout_forgive(struct campaign *campaign);
+int rollout_retried(struct campaign *campaign);
 
 /* --- job_run.c --- */
 /* To the listeners, now. */

@@ -92,6 +92,8 @@ int job_create(struct campaign *campaign, struct gw_device *device) {
         _cleanup_job_row_ struct job_row row = { .campaign_id = campaign->row.campaign_id, .attempt = 1, .queued_ms = update_wall_ms(update) };
         struct job *job;
         int r;
+        if (campaign->has_begun) /* it comes late */
+                row.wave = (int64_t) rollout_n_waves(campaign) - 1;
         row.device = strdup(device->id);
         row.state = strdup(job_state_name(JOB_STATE_QUEUED));
         if (!row.device || !row.state)
@@ -127,6 +129,7 @@ void job_wait(struct job *job, const char *reason, uint32_t wakes, int64_t delay
         list_remove(&job->ready_link);
         timer_cancel(TAKE_PTR(job->wake_timer));
         job->wakes = wakes;
+        job->campaign->look = true;
         if (!str_equal(job->row.reason, reason)) {
                 log_info(&fields, "%s waits: %s", job->row.device, reason);
                 (void) set_text(&job->row.reason, reason);
@@ -136,16 +139,23 @@ void job_wait(struct job *job, const char *reason, uint32_t wakes, int64_t delay
                 (void) timer_start(job->campaign->update->options.loop, delay_ms, wake, job, &job->wake_timer);
 }
 
+void job_place(struct job *job) {
+        struct campaign *campaign = job->campaign;
+        list_remove(&job->ready_link);
+        if (job_must_end(job)) /* the pass looks no further in a campaign that starts nothing else */
+                list_prepend(&campaign->ready, &job->ready_link);
+        else
+                list_append(rollout_is_open(job) ? &campaign->ready : &campaign->later, &job->ready_link);
+        schedule(campaign->update);
+}
+
 void job_make_ready(struct job *job) {
         if (job_is_final(job) || job->run || list_is_linked(&job->ready_link))
                 return;
         timer_cancel(TAKE_PTR(job->wake_timer));
         job->wakes = 0;
-        if (job_must_end(job)) /* the pass looks no further in a campaign that starts nothing else */
-                list_prepend(&job->campaign->ready, &job->ready_link);
-        else
-                list_append(&job->campaign->ready, &job->ready_link);
-        schedule(job->campaign->update);
+        job->campaign->look = true;
+        job_place(job);
 }
 
 /* --- ending --- */
@@ -243,6 +253,7 @@ int job_finish(struct job *job, enum job_state state, const struct run_end *end)
         job->row.finished_ms = MAX(update_wall_ms(campaign->update), 1);
         remember_after(job);
         campaign->n_unfinished--;
+        campaign->look = true;
         campaign->update->n_finished++;
         r = write_finish(job);
         if (r >= 0)

@@ -142,6 +142,9 @@ static int accept_offer(struct offer *offer) {
                 offer_supersede(campaign);
         if (r >= 0)
                 r = campaign_take_devices(campaign);
+        if (r >= 0)
+                r = rollout_choose_waves(campaign);
+        rollout_begin(campaign);
         campaign_arm_deadline(campaign);
         schedule(update);
         return r < 0 ? r : answer_accepted(offer, campaign, false);

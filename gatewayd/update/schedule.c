@@ -246,7 +246,10 @@ static void pass(void *ctx) {
         if (update->stopping || !update->begun)
                 return;
         LIST_FOREACH_SAFE(campaign, spare, &update->campaigns, link) {
+                rollout_look(campaign);
                 schedule_campaign(update, campaign);
+                if (campaign->look && campaign->state == CAMPAIGN_STATE_IN_PROGRESS)
+                        schedule(update);
                 if (campaign_is_over(campaign) && !campaign_stop_fetching(campaign))
                         campaign_free(campaign);
         }

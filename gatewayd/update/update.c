@@ -171,6 +171,7 @@ int campaign_load(struct update *update, struct campaign_row *row, bool visiting
         if (r < 0)
                 return r;
         campaign->visiting = visiting;
+        campaign->look = campaign->has_begun = true;
         if (!visiting)
                 list_append(&update->campaigns, &campaign->link);
         r = job_table_each_of_campaign(update->options.store, campaign_id, load_job, campaign);
