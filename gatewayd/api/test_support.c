@@ -225,7 +225,7 @@ static void open_all(void) {
         struct store_options store_options = { .now_wall_ms = TEST_NOW_MS, .sha256 = digest_sha256 };
         struct fleet_options fleet_options = { .clock = &fixture.clock.clock, .settings = fixture.settings };
         struct artifacts_options artifact_options = { .clock = &fixture.clock.clock, .settings = fixture.settings };
-        struct update_options update_options = { .clock = &fixture.clock.clock, .settings = fixture.settings };
+        struct update_options update_options = { .clock = &fixture.clock.clock, .settings = fixture.settings, .gateway_id = "test" };
         char path[128];
         assert_int_equal(loop_new(&fixture.loop), 0);
         (void) str_format(path, sizeof path, "%s/" STORE_FILE, fixture.folder);
