@@ -55,8 +55,9 @@ int run_campaign_new(struct session *session, struct failure *failure);
 int run_campaign_check(struct session *session, struct failure *failure);
 int run_campaign_show(struct session *session, struct failure *failure);
 
-/* campaign_report.c */
+/* campaign_report.c, campaign_wait.c */
 int run_campaign_report(struct session *session, struct failure *failure);
+int run_campaign_wait(struct session *session, struct failure *failure);
 
 /* watch.c */
 int run_watch(struct session *session, struct failure *failure);

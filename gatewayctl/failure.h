@@ -24,6 +24,11 @@ enum exit_code {
         EXIT_CODE_UNFINISHED = 6,    /* interrupted, or --timeout passed: the work itself goes on */
         EXIT_CODE_NOT_CONFIRMED = 7, /* the question was not answered with yes: nothing was done */
         EXIT_CODE_INTERNAL = 8,      /* out of memory, or an answer that makes no sense */
+        /* campaign wait: how it stands, where not all devices succeeded and it did not simply come to its end */
+        EXIT_CODE_PAUSED = 10,
+        EXIT_CODE_CANCELED = 11,
+        EXIT_CODE_EXPIRED = 12,
+        EXIT_CODE_SUPERSEDED = 13,
 };
 
 #define FAILURE_ADVICE_MAX 1024

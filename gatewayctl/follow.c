@@ -17,6 +17,7 @@ struct follow_gateway {
         char epoch[32];                  /* of its last event; a broker may hand over the same one again */
         int64_t seq;
         bool over;
+        bool idle; /* none of its devices is meant: it may stay as it is until the deadline */
 };
 
 struct follow {
@@ -26,6 +27,7 @@ struct follow {
         struct follow_gateway *gateways;
         size_t n_gateways;
         bool running;      /* what comes before is seen by the first look() */
+        bool stop_when_paused;
         bool unsubscribed; /* the connection broke since */
         int error;         /* from inside a notification */
 };
@@ -51,10 +53,17 @@ static struct follow_gateway *gateway_of(struct follow *follow, const char *id) 
 }
 
 static bool is_over(const struct follow *follow) {
-        for (size_t i = 0; i < follow->n_gateways; i++)
-                if (!follow->gateways[i].over)
+        size_t n_idle = 0;
+
+        for (size_t i = 0; i < follow->n_gateways; i++) {
+                const struct follow_gateway *gateway = &follow->gateways[i];
+                if (gateway->over || (follow->stop_when_paused && gateway->paused[0]))
+                        continue;
+                if (!gateway->idle)
                         return false;
-        return follow->n_gateways > 0;
+                n_idle++;
+        }
+        return n_idle < follow->n_gateways;
 }
 
 /* --- news --- */
@@ -123,6 +132,16 @@ static bool is_repeated(struct follow *follow, const struct json *event) {
         return false;
 }
 
+/* What only campaign.get tells: has this gateway a device for it? */
+static void note_counts(struct follow *follow, const char *id, const struct json *campaign) {
+        struct follow_gateway *gateway = campaign ? gateway_of(follow, id) : NULL;
+        int64_t total = 1;
+
+        json_member_int(json_child(campaign, "counts"), "total", 0, INT64_MAX, &total);
+        if (gateway)
+                gateway->idle = total == 0;
+}
+
 static void on_news(void *ctx, const char *method, const struct json *params) {
         const char *type = json_member_text(params, "type"), *device = json_member_text(params, "device"),
                    *gateway = json_member_text(params, "gateway");
@@ -164,8 +183,13 @@ static int look(struct follow *follow, struct json **ret_campaign, struct failur
         if (r < 0)
                 return r;
         note_campaign(follow, NULL, json_child(result, "campaign"));
-        JSON_FOREACH_ITEM(i, entry, json_child(result, "gateways"))
-        note_campaign(follow, json_member_text(entry, "gateway"), json_child(json_child(entry, "result"), "campaign"));
+        note_counts(follow, NULL, json_child(result, "campaign"));
+        JSON_FOREACH_ITEM(i, entry, json_child(result, "gateways")) {
+                const char *id = json_member_text(entry, "gateway");
+                const struct json *campaign = json_child(json_child(entry, "result"), "campaign");
+                note_campaign(follow, id, campaign);
+                note_counts(follow, id, campaign);
+        }
         JSON_FOREACH_ITEM(i, job, json_child(result, "jobs"))
         set_job(follow, json_member_text(job, "gateway"), json_member_text(job, "device"), job, progress_look);
         if (ret_campaign)
@@ -193,6 +217,10 @@ int follow_begin(struct session *session, const char *campaign, struct follow **
         if (r == 0)
                 *ret_follow = TAKE_PTR(follow);
         return r;
+}
+
+void follow_stop_when_paused(struct follow *follow) {
+        follow->stop_when_paused = true;
 }
 
 void follow_free(struct follow *follow) {

@@ -19,8 +19,11 @@ void follow_free(struct follow *follow);
 DEFINE_CLEANUP(struct follow *, follow_free);
 #define _cleanup_follow_ _cleanup_(follow_freep)
 
+/* A pause ends follow_run() like an end: nothing more happens by itself. */
+void follow_stop_when_paused(struct follow *follow);
+
 /*
- * Until the campaign is over: its campaign.get with all jobs. EXIT_CODE_UNFINISHED with `interrupted` or `not-finished-in-time`,
+ * Until the campaign is over (of several gateways: on all that have a device for it, as soon as one has): its campaign.get with all jobs. EXIT_CODE_UNFINISHED with `interrupted` or `not-finished-in-time`,
  * whose text says how to look again.
  */
 int follow_run(struct follow *follow, struct json **ret_campaign, struct failure *failure);

@@ -162,6 +162,11 @@ static const struct option_info check_options[] = {
         END,
 };
 static const struct option_info show_options[] = { KEYS_OPTION, END };
+static const struct option_info wait_options[] = {
+        FLAG("through-pauses", "A pause does not end it: somebody will let the campaign go on."),
+        DURATION("appear", 0, 24 * 3600 * 1000ll, "How long a gateway may need to hear of the campaign (default: it has it already)."),
+        END,
+};
 static const struct option_info start_options[] = { YES, DRY_RUN, NO_WAIT, SIGNING, END };
 static const struct option_info take_back_options[] = {
         YES,
@@ -271,6 +276,11 @@ static const char import_details[] =
         "\n"
         "  id,name,model,labels,address\n"
         "  smp-udp:kitchen,\"Kitchen, left\",\"acme,sensor-r2\",sensor kitchen,192.0.2.7:1337";
+static const char wait_details[] =
+        "The exit code says how it ended: 0 every device succeeded, 1 not every one, 10 it is paused, 11 canceled, 12 expired, 13 superseded\n"
+        "by a higher revision, 6 it is not over within --timeout. Of several gateways it is the worst one's, after all of them came to an end.\n"
+        "\n"
+        "  gatewayctl campaign wait sensors-1.4.0 --profile oslo --group oslo --appear '2 min' --timeout 4h";
 static const char new_details[] =
         "Size, digest, format, version and hardware are read from the files. What is made passes `campaign check`; needs no daemon.\n"
         "\n"
@@ -394,6 +404,8 @@ const struct verb verbs[] = {
              .arguments = { CAMPAIGN }, .min_arguments = 1, .max_arguments = 1),
         VERB("campaign report", "CAMPAIGN", "Counts, failures grouped by error with advice, devices not seen.", run_campaign_report,
              .options = report_options, .arguments = { CAMPAIGN }, .min_arguments = 1, .max_arguments = 1),
+        VERB("campaign wait", "CAMPAIGN", "Wait for the end of a campaign; the exit code says how it ended.", run_campaign_wait,
+             .details = wait_details, .options = wait_options, .arguments = { CAMPAIGN }, .min_arguments = 1, .max_arguments = 1),
         VERB("campaign new", "[FILE...]", "Make a campaign document from firmware files.", run_campaign_new, .details = new_details,
              .options = new_options, .arguments = { FILE_ARGUMENT }, .max_arguments = CAMPAIGN_ARTIFACTS_MAX, .many = true),
         VERB("campaign check", "FILE...", "Find every mistake of a campaign document.", run_campaign_check, .details = check_details,

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 import harness
-from test_gatewayctl import NOW, campaign, counts, ctl, daemon, document_of, refused, schema_tools, updated  # noqa: F401: fixtures among them
+from test_gatewayctl import NOW, Refusal, campaign, counts, ctl, daemon, document_of, event, refused, schema_tools, subscribed, updated  # noqa: F401: fixtures among them
 
 URL = "https://fw.acme.example/sensor.bin"
 MODEL = "acme,sensor-r2"
@@ -309,3 +309,92 @@ def test_report_formats(ctl, daemon):
         ("fake", "c1", "smp-udp:kitchen", "succeeded", "updated", "", "1.1.0"), ("fake", "c1", "smp-udp:attic", "failed", "", "smp-swap-refused", "")]
     assert json.loads(ctl("campaign", "report", "c1", "--format", "json")) == report() == ctl.json("campaign", "report", "c1")
     ctl("campaign", "report", "c1", "--format", "xml", code=2)
+
+
+# --- campaign wait ---
+
+
+class Waited:
+    """A campaign that stands so when it is looked at first, and so from the news on."""
+
+    def __init__(self, daemon, state, reason=None, jobs=(), first="in_progress", **count):
+        self.states, self.reason, self.jobs, self.count, self.looks = [first, state], reason, list(jobs), {"total": 2, **count}, 0
+        self.fake = daemon(campaign__get=self.get, events__subscribe=self.subscribe)
+
+    def subscribe(self, params, connection):
+        self.listener = connection
+        return subscribed(params, connection)
+
+    def data(self, state):
+        return {"state": state, **({"reason": self.reason} if self.reason and state == "paused" else {})}
+
+    def get(self, params, connection):
+        self.looks += 1
+        state = self.states[min(self.looks, len(self.states)) - 1]
+        answer = {"campaign": campaign("c1", counts=counts(**self.count), **self.data(state)), "document": document_of(), "jobs": self.jobs}
+        return answer, lambda: self.looks == 1 and self.news()
+
+    def news(self):
+        event(self.listener, "campaign-state", 5, campaign="c1", revision=1, data=self.data(self.states[-1]))
+
+
+@pytest.mark.parametrize("state,reason,count,code", [
+    ("completed", None, {"succeeded": 2}, 0), ("completed", None, {"succeeded": 1, "timed_out": 1}, 1), ("paused", "threshold", {"failed": 1, "queued": 1}, 10),
+    ("canceled", None, {"succeeded": 1, "canceled": 1}, 11), ("expired", None, {"timed_out": 2}, 12), ("superseded", None, {"superseded": 2}, 13),
+])
+def test_wait_by_outcome(ctl, daemon, state, reason, count, code):
+    waited = Waited(daemon, state, reason, [updated(), refused()], **count)
+    said = ctl("campaign", "wait", "c1", code=code)
+    assert "smp-udp:kitchen: updated" in said and waited.looks >= 2
+    assert ("The campaign is paused (threshold); `gatewayctl resume c1` lets it go on." in said) == (state == "paused")
+    assert ctl.json("campaign", "wait", "c1", code=code)["campaign"]["state"] == state
+
+
+def test_wait_ends_at_once_where_it_is_over(ctl, daemon):
+    Waited(daemon, "canceled", first="canceled")
+    ctl("campaign", "wait", "c1", code=11)
+
+
+def test_wait_through_pauses(ctl, daemon):
+    waited = Waited(daemon, "completed", "gate", [updated()], first="paused", succeeded=2)
+    assert "is paused (gate)" in ctl("campaign", "wait", "c1", "--through-pauses")
+    assert waited.looks == 2
+
+
+def test_wait_has_a_limit(ctl, daemon):
+    waited = Waited(daemon, "in_progress", in_progress=2)
+    assert ctl.json("campaign", "wait", "c1", "--timeout", "300ms", code=6)["error"]["name"] == "not-finished-in-time"
+    assert waited.fake.methods()[0] == "events.subscribe"
+
+
+def test_wait_for_one_that_has_not_arrived(ctl, daemon):
+    unknown = []
+
+    def get(params, connection):
+        unknown.append(params["id"])
+        if len(unknown) == 1:
+            raise Refusal("campaign-unknown", "there is no campaign c1")
+        return {"campaign": campaign("c1", "completed", counts=counts(total=1, succeeded=1)), "document": document_of(), "jobs": [updated()]}
+
+    daemon(campaign__get=get, events__subscribe=subscribed)
+    assert "smp-udp:kitchen: updated" in ctl("campaign", "wait", "c1", "--appear", "1 min")
+    unknown.clear()
+    ctl("campaign", "wait", "c1", code=3)
+    assert "campaign-unknown" in ctl.errors and len(unknown) == 1
+
+
+def test_from_a_file_to_the_end(gateway, simulate, firmware, ctl, tmp_path):
+    """With the real daemon: made, checked, started, waited for, reported."""
+    devices = simulate("--udp", "127.0.0.1:0", "--count", "2")
+    one = gateway(devices.sections())
+    ctl.environment["GATEWAYD_SOCKET"] = str(one.socket_path)
+    ids = [device["id"] for device in one.call("device.list")["devices"]]
+    document = tmp_path / "c.json"
+    one.import_file(firmware)
+    ctl("campaign", "new", firmware, "--id", "c1", "--all-devices", "--compatible", "simboard", "--trial", "0 s", "--waves", "1,100%", "--allow-downgrade", "-o", document)
+    ctl("campaign", "check", document, "--artifact", firmware)
+    ctl("campaign", "start", document, "--yes", "--no-wait")
+    said = ctl("campaign", "wait", "c1", "--timeout", "2 min")
+    assert all(f"{id_}: updated" in said for id_ in ids)
+    assert [line["result"] for line in csv.DictReader(io.StringIO(ctl("campaign", "report", "c1", "--format", "csv")))] == ["updated"] * 2
+    assert "| completed | 2 | 2 |" in ctl("campaign", "report", "c1", "--format", "markdown")
