@@ -84,6 +84,7 @@ static void every_hour(void *ctx) {
         daemon->hour_timer = NULL;
         if (clock_is_credible(daemon))
                 store_note_time(daemon->store, time_now_wall_ms());
+        api_upkeep(daemon->api);
         update_upkeep(daemon->update);
         (void) timer_start(daemon->loop, HOUR_MS, every_hour, daemon, &daemon->hour_timer);
 }
@@ -471,6 +472,7 @@ static int start_api(struct daemon *daemon, struct gw_error *err) {
                                        .plugins = daemon->plugins,
                                        .settings = daemon->settings,
                                        .gateway_id = daemon->gateway_id,
+                                       .tls = daemon->tls,
                                        .clock_state = clock_state,
                                        .reload = reload,
                                        .ctx = daemon };

@@ -4,8 +4,25 @@
 #include <stdlib.h>
 
 #include "api/call.h"
+#include "api/door_mqtt.h"
 #include "api/door_socket.h"
 #include "api/events.h"
+#include "api/outbox.h"
+
+/* Rows wait for these and for no others. */
+static int configure_doors(struct api *api) {
+        const struct settings *settings = api->options.settings;
+        const char *names[EVENT_DOORS_MAX];
+        size_t n_names = 0;
+        if (settings->mqtt.url[0])
+                names[n_names++] = OUTBOX_DOOR_MQTT;
+        return event_table_configure_doors(api->options.store, names, n_names);
+}
+
+static int open_doors(struct api *api) {
+        int r = door_mqtt_new(api, &api->mqtt);
+        return r == -ENOENT ? 0 : r;
+}
 
 int api_new(const struct api_options *options, struct api **ret_api, struct gw_error *err) {
         struct api *api = calloc(1, sizeof *api);
@@ -17,9 +34,13 @@ int api_new(const struct api_options *options, struct api **ret_api, struct gw_e
         list_init(&api->calls);
         list_init(&api->subscriptions);
         list_init(&api->scans);
-        r = events_start(api);
+        r = configure_doors(api);
+        if (r >= 0)
+                r = events_start(api);
         if (r >= 0)
                 r = door_socket_new(api, &api->socket, err);
+        if (r >= 0)
+                r = open_doors(api);
         if (r < 0) {
                 api_free(api);
                 return r;
@@ -33,6 +54,13 @@ void api_stop(struct api *api) {
                 return;
         api->stopping = true;
         door_socket_stop(api->socket);
+        if (api->mqtt)
+                door_mqtt_stop(api->mqtt);
+}
+
+void api_upkeep(struct api *api) {
+        if (api->mqtt)
+                door_mqtt_upkeep(api->mqtt);
 }
 
 void api_free(struct api *api) {
@@ -40,6 +68,7 @@ void api_free(struct api *api) {
         if (!api)
                 return;
         door_socket_free(api->socket);
+        door_mqtt_free(api->mqtt);
         LIST_FOREACH_SAFE(call, spare, &api->calls, link)
         call_free(call);
         events_stop(api);
@@ -49,4 +78,6 @@ void api_free(struct api *api) {
 void api_set_settings(struct api *api, const struct settings *settings) {
         api->options.settings = settings;
         door_socket_set_group(api->socket, settings->gateway.control_group);
+        if (api->mqtt)
+                door_mqtt_set_settings(api->mqtt);
 }

@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * The command set (methods.c and its sisters, one table) and the doors it is reached through; now the control socket. Doors hand
+ * The command set (methods.c and its sisters, one table) and the doors it is reached through; the control socket and an MQTT broker. Doors hand
  * commands down through the functions of update/, fleet/ and artifact/ and are told through listeners. Nothing below knows a door.
  */
 
@@ -16,6 +16,7 @@
 #include "loop/loop.h"
 #include "plugin/plugins.h"
 #include "store/store.h"
+#include "trust/tls.h"
 #include "update/update.h"
 
 struct api;
@@ -30,6 +31,7 @@ struct api_options {
         const struct plugins *plugins;
         const struct settings *settings; /* see api_set_settings() */
         const char *gateway_id;
+        struct tls *tls; /* for doors to other machines */
         const struct clock *clock; /* NULL: clock_real() */
         /* Name of the clock's state: clock_credible_name(). */
         const char *(*clock_state)(void *ctx);
@@ -38,11 +40,13 @@ struct api_options {
         void *ctx;
 };
 
-/* Opens the control socket (mode 0666, control_group: everybody may read, its members command). Errors: those of local_server_new(). */
+/* Opens the doors that are configured, and the control socket (mode 0666, control_group: everybody may read, its members command). Errors: those of local_server_new(). */
 int api_new(const struct api_options *options, struct api **ret_api, struct gw_error *err);
 /* No new commands; what is queued to clients gets a last chance until api_free(). */
 void api_stop(struct api *api);
 void api_free(struct api *api);
+/* Once an hour. */
+void api_upkeep(struct api *api);
 void api_set_settings(struct api *api, const struct settings *settings);
 
 /* gateway.diagnose: {findings: [{check, level, text, remedy}]}. Also what `gatewayd --diagnose` prints, then without a running

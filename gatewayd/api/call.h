@@ -28,11 +28,13 @@ struct call_failure;
 struct caller;
 struct signed_command;
 struct subscription;
+struct door_mqtt;
 struct door_socket;
 
 struct api {
         struct api_options options;
         struct door_socket *socket;
+        struct door_mqtt *mqtt; /* NULL: not configured */
         struct list calls;
         struct list subscriptions;
         struct list scans;        /* device.scan */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/health.h"
 
+#include "api/door_mqtt.h"
+
 #include <inttypes.h>
 #include <sys/statvfs.h>
 
@@ -138,7 +140,17 @@ static void add_events(struct health *health, struct json *result) {
                         undelivered, limit);
 }
 
-int health_describe(const struct api_options *options, struct json **ret_json) {
+static void add_doors(struct health *health, const struct api *api, struct json *result) {
+        struct json *doors = json_set_new_array(result, "doors");
+        struct gw_error why = { 0 };
+        if (api->mqtt)
+                door_mqtt_describe(api->mqtt, json_append_new_object(doors), &why);
+        if (gw_error_is_set(&why))
+                problem(health, why.name, "%s", why.text);
+}
+
+int health_describe(const struct api *api, struct json **ret_json) {
+        const struct api_options *options = &api->options;
         _cleanup_json_ struct json *result = json_new_object(), *problems = json_new_array();
         struct health health = { .options = options, .problems = problems };
         int r;
@@ -153,6 +165,7 @@ int health_describe(const struct api_options *options, struct json **ret_json) {
                 return r;
         add_artifacts(&health, result);
         add_events(&health, result);
+        add_doors(&health, api, result);
         json_set_string(result, "status", health.failing ? "failing" : json_length(problems) > 0 ? "degraded" : "ok");
         r = json_set(result, "problems", TAKE_PTR(problems));
         if (r >= 0)

@@ -6,4 +6,4 @@
 #include "api/call.h"
 
 /* The result of gateway.health. -ENOMEM, or what the store says. */
-int health_describe(const struct api_options *options, struct json **ret_json);
+int health_describe(const struct api *api, struct json **ret_json);

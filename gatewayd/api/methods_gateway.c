@@ -102,7 +102,7 @@ void method_gateway_info(struct call *call) {
 
 void method_gateway_health(struct call *call) {
         struct json *result = NULL;
-        int r = health_describe(&call->api->options, &result);
+        int r = health_describe(call->api, &result);
         if (r < 0)
                 call_fail_errno(call, r, NULL);
         else

@@ -316,7 +316,32 @@ static void load_windows(struct loader *loader, const struct place *place) {
                 check_time_zone(loader, place, settings->policy.maintenance_windows[i].timezone);
 }
 
+/* A host is looked at by loop/mqtt.h when it connects; here only what leads nowhere. */
+static bool is_broker(const char *url) {
+        static const char *const local[] = {"mqtt://localhost", "mqtt://127.", "mqtt://[::1]"};
+        const char *host = strstr(url, "://");
+        bool is_safe = str_starts_with(url, "mqtts://");
+
+        for (size_t i = 0; i < ARRAY_SIZE(local); i++)
+                is_safe = is_safe || str_starts_with(url, local[i]);
+        return is_safe && host[3] && !strpbrk(host + 3, "@ ?#\t\\");
+}
+
 static void load_mqtt(struct loader *loader, const struct place *place) {
+        struct settings *settings = loader->settings;
+        static const char root_characters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-/";
+        const char *root = text_or_empty(place, "root");
+
+        settings->mqtt.url = text_or_empty(place, "url");
+        if (settings->mqtt.url[0] && !is_broker(settings->mqtt.url))
+                complain(loader, place, "url", "expected mqtts://host[:port]; mqtt:// is for a broker at localhost");
+        settings->mqtt.root = root;
+        if (strlen(root) == 0 || strlen(root) > STR_ID_MAX || root[0] == '/' || str_ends_with(root, "/") || strspn(root, root_characters) != strlen(root))
+                complain(loader, place, "root", "expected 1 to 64 of A-Z a-z 0-9 _ . - with / between levels");
+        settings->mqtt.keepalive_ms = setting_number(place->values, "keepalive");
+        settings->mqtt.session_expiry_ms = setting_number(place->values, "session_expiry");
+        settings->mqtt.progress_interval_ms = setting_number(place->values, "progress_interval");
+        read_credentials(loader, place, &settings->mqtt.credentials);
         loader->settings->mqtt.unsigned_stop = setting_bool(place->values, "unsigned_stop");
 }
 

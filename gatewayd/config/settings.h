@@ -111,6 +111,12 @@ struct settings {
         } notify;
 
         struct {
+                const char *url;  /* mqtts://host[:port]; "" = no door */
+                const char *root; /* of all topics */
+                int64_t keepalive_ms;
+                int64_t session_expiry_ms;
+                int64_t progress_interval_ms; /* between two publications of one document while work goes on */
+                struct settings_credentials credentials; /* without bearer_file */
                 bool unsigned_stop; /* pause and cancel without a signature */
         } mqtt;
 

@@ -102,6 +102,16 @@ static const struct gw_setting notify_table[] = {
 };
 
 static const struct gw_setting mqtt_table[] = {
+        TEXT("url", NULL, "The broker: mqtts://host[:port]; mqtt:// without TLS only for a broker at localhost. Without it there is no such door."),
+        TEXT("root", "gatewayd", "What all topics begin with; the broker's ACL must name the same."),
+        TEXT("user", NULL, "User name at the broker, the gateway id where the ACL of etc/mosquitto is used; needs password_file."),
+        PATH("password_file", NULL, "File with the password, mode 0600."),
+        PATH("client_cert", NULL, "PEM certificate for TLS; needs client_key. Its common name is the gateway id where the broker takes it as the user name."),
+        PATH("client_key", NULL, "PEM key for TLS, mode 0600."),
+        PATH("ca_file", NULL, "Authorities for the broker alone, in place of the one in [trust]."),
+        DURATION("keepalive", 5 * SECOND, 18 * 60 * MINUTE, "60 s", "After so long without a message the connection is tried; shorter than what a firewall or NAT between forgets it in."),
+        DURATION("session_expiry", 0, 365 * DAY, "7 d", "How long the broker keeps messages for a gateway that is away; 0: not at all."),
+        DURATION("progress_interval", SECOND, 60 * MINUTE, "5 s", "Status and campaign documents are published at most so often while work goes on."),
         BOOL("unsigned_stop", "yes",
              "May campaigns be paused and canceled over MQTT without a signature? Whoever may speak there may stop, then."),
         END,

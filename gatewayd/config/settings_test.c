@@ -87,6 +87,12 @@ static const char full[] = "[gateway]\n"
                            "command = /usr/local/bin/notice\n"
                            "webhook = https://hooks.example/T0/B0\n"
                            "bearer_file = /etc/gatewayd/hooks.token\n"
+                           "[mqtt]\n"
+                           "url = mqtts://broker.example\n"
+                           "root = acme\n"
+                           "user = pi-oslo-1\n"
+                           "password_file = /etc/gatewayd/mqtt.password\n"
+                           "keepalive = 30 s\n"
                            "[policy]\n"
                            "maintenance_windows = mon-fri 22:00 7h Europe/Oslo;\n"
                            "  08:00 90 min UTC\n"
@@ -116,6 +122,11 @@ static void test_full(void **state) {
         assert_int_equal(settings->policy.n_maintenance_windows, 2);
         assert_int_equal(settings->policy.maintenance_windows[0].days, 0x1f);
         assert_int_equal(settings->policy.maintenance_windows[1].duration_min, 90);
+        assert_string_equal(settings->mqtt.url, "mqtts://broker.example");
+        assert_string_equal(settings->mqtt.root, "acme");
+        assert_string_equal(settings->mqtt.credentials.user, "pi-oslo-1");
+        assert_int_equal(settings->mqtt.keepalive_ms, 30000);
+        assert_int_equal(settings->mqtt.session_expiry_ms, 7ll * 24 * 3600 * 1000);
         assert_non_null(device);
         assert_string_equal(device->driver, "smp-udp");
         assert_string_equal(device->model, "acme,sensor-r2");

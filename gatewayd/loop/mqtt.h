@@ -44,6 +44,7 @@
 #define MQTT_REASON_NOT_AUTHORIZED 0x87
 #define MQTT_REASON_TAKEN_OVER 0x8E
 #define MQTT_REASON_QUOTA_EXCEEDED 0x97
+#define MQTT_REASON_PACKET_TOO_LARGE 0x95
 #define MQTT_REASON_FAILURE 0x80 /* this and above: not done */
 
 struct mqtt;

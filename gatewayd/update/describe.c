@@ -362,6 +362,26 @@ int update_device_job(struct update *update, const char *device_id, struct json 
         return describe_row_of_job(update, &row, ret_job, ret_campaign);
 }
 
+/* --- what runs --- */
+
+static void describe_running(const struct job *job, void (*found)(void *ctx, struct json *progress), void *ctx) {
+        _cleanup_json_ struct json *progress = progress_describe(job);
+        if (progress)
+                found(ctx, progress);
+}
+
+size_t update_each_running(struct update *update, size_t limit, void (*found)(void *ctx, struct json *progress), void *ctx) {
+        struct campaign *campaign;
+        struct job *job;
+        size_t n_running = 0;
+        LIST_FOREACH(campaign, &update->campaigns, link)
+                if (campaign->n_running > 0)
+                        LIST_FOREACH(job, &campaign->jobs, link)
+                                if (job->run && n_running++ < limit)
+                                        describe_running(job, found, ctx);
+        return n_running;
+}
+
 /* --- the report --- */
 
 static struct json *failure_of(const struct update *update, struct json *failures, const char *name) {

@@ -110,6 +110,9 @@ int update_campaign_get(struct update *update, const char *id, int64_t revision,
                         struct gw_error *err);
 /* The running or newest job of a device, and the id of its campaign (STR_ID_MAX + 1 bytes). -ENOENT: it never had one. */
 int update_device_job(struct update *update, const char *device, struct json **ret_job, char *ret_campaign);
+/* What runs now, as the progress of a listener: {campaign, revision, device, step, percent, ...}; found() lends. At most `limit`; gives how many there
+ * are. */
+size_t update_each_running(struct update *update, size_t limit, void (*found)(void *ctx, struct json *progress), void *ctx);
 int update_campaign_report(struct update *update, const char *id, int64_t revision, struct json **ret_json, struct gw_error *err);
 
 /* Reads what one device runs (GW_OPERATION_INSPECT), or diagnoses it. Result: {device, notes, result | error}. device-unknown,
