@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "ports.h"
+#include "radio.h"
 #include "run.h"
 #include "scan.h"
 #include "steps.h"
@@ -22,7 +23,10 @@ static int start(const struct gw_host *host, const struct transport *transport, 
         if (r == 0) {
                 driver->host = host;
                 driver->transport = transport;
-                r = transport->serial ? ports_new(driver, &driver->ports) : 0;
+                if (transport->kind == TRANSPORT_SERIAL)
+                        r = ports_new(driver, &driver->ports);
+                else if (transport->kind == TRANSPORT_BLE)
+                        r = radio_new(driver, &driver->radio);
         }
         if (r < 0) {
                 free(driver);
@@ -51,16 +55,32 @@ static int start_udp(const struct gw_host *host, void **ret_driver, struct gw_er
         return r;
 }
 
+static int start_ble(const struct gw_host *host, void **ret_driver, struct gw_error *err) {
+        struct driver *driver;
+        int r = start(host, &transport_ble, &driver, err);
+
+        if (r == 0)
+                *ret_driver = driver;
+        return r;
+}
+
 static void stop(void *driver_ctx) {
         struct driver *driver = driver_ctx;
 
         scan_free(driver->scan);
         ports_free(driver->ports);
+        radio_free(driver->radio);
         free(driver);
 }
 
 static int scan(void *driver, int64_t duration_ms, void (*done)(void *ctx), void *ctx, struct gw_error *err) {
         return scan_start(driver, duration_ms, done, ctx, err);
+}
+
+static int scan_ble(void *driver_ctx, int64_t duration_ms, void (*done)(void *ctx), void *ctx, struct gw_error *err) {
+        struct driver *driver = driver_ctx;
+
+        return radio_scan(driver->radio, duration_ms, done, ctx, err);
 }
 
 static int plan(void *driver, const struct gw_plan_request *request, struct gw_plan *ret_plan, struct gw_error *err) {
@@ -117,6 +137,21 @@ const struct gw_driver driver_udp = {
         .start = start_udp,
         .stop = stop,
         .scan = scan,
+        .plan = plan,
+        .run_new = new_run,
+        .run_stop = stop_run,
+        .run_free = free_run,
+        .formats = formats,
+};
+
+const struct gw_driver driver_ble = {
+        .name = "smp-ble",
+        .summary = "Zephyr devices with MCUmgr (SMP) over Bluetooth LE",
+        .device_settings = tuning_ble_settings,
+        .operations = OPERATIONS,
+        .start = start_ble,
+        .stop = stop,
+        .scan = scan_ble,
         .plan = plan,
         .run_new = new_run,
         .run_stop = stop_run,

@@ -3,7 +3,8 @@
 
 /*
  * What all runs of one driver share: its transport, the list of running runs (a scan leaves their devices alone), the scan that
- * runs, and for serial ports which devices are plugged in. One for smp-serial, one for smp-udp; the host owns none of it.
+ * runs, and for serial ports which devices are plugged in, for Bluetooth who advertises. One for each driver;
+ * the host owns none of it.
  */
 
 #include <gatewayd/plugin.h>
@@ -13,6 +14,7 @@
 struct smp_run;
 struct scan;
 struct ports;
+struct radio;
 
 struct driver {
         const struct gw_host *host;
@@ -20,10 +22,12 @@ struct driver {
         struct smp_run *runs;
         struct scan *scan;   /* NULL = none runs */
         struct ports *ports; /* serial only */
+        struct radio *radio; /* Bluetooth only */
 };
 
 extern const struct gw_driver driver_serial;
 extern const struct gw_driver driver_udp;
+extern const struct gw_driver driver_ble;
 
 /* A run of this device exists now. */
 bool driver_has_run(const struct driver *driver, const char *key);

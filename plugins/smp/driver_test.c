@@ -23,7 +23,7 @@ static void test_load(void **state) {
         scripted_host_init(&host, smp_gw_plugin.settings);
         assert_int_equal(smp_gw_plugin.abi, GW_ABI);
         assert_int_equal(smp_gw_plugin.load(&host.host, &plugin, &err), 0);
-        assert_int_equal(host.n_drivers, 2);
+        assert_int_equal(host.n_drivers, 3);
         assert_string_equal(host.drivers[0]->name, "smp-serial");
         assert_true(host.drivers[0]->auto_adopt);
         assert_string_equal(host.drivers[1]->name, "smp-udp");
@@ -49,7 +49,7 @@ static void test_settings(void **state) {
                 }
         scripted_host_init(&host, tuning_plugin_settings);
         device = scripted_device_add(&host, "smp-serial", "0001-if00", tuning_serial_settings);
-        tuning_read(&host.host, device, true, &tuning);
+        tuning_read(&host.host, device, TRANSPORT_SERIAL, &tuning);
         assert_int_equal(tuning.timeout_ms, 2500);
         assert_int_equal(tuning.baud, 115200);
         assert_int_equal(tuning.quiet_after_reset_ms, 1500);
@@ -58,11 +58,11 @@ static void test_settings(void **state) {
         scripted_host_set(&host, "timeout", "4 s");
         scripted_device_set(device, "timeout", "300 ms");
         scripted_device_set(device, "flow_control", "yes");
-        tuning_read(&host.host, device, true, &tuning);
+        tuning_read(&host.host, device, TRANSPORT_SERIAL, &tuning);
         assert_int_equal(tuning.timeout_ms, 300); /* the device's own before the plugin's */
         assert_int_equal(tuning.baud, 1000000);
         assert_true(tuning.hardware_flow);
-        tuning_read(&host.host, NULL, true, &tuning);
+        tuning_read(&host.host, NULL, TRANSPORT_SERIAL, &tuning);
         assert_int_equal(tuning.timeout_ms, 4000);
         scripted_host_deinit(&host);
 }

@@ -33,6 +33,13 @@ void facts_add_device(struct gw_facts *facts, const struct smp_probe_result *pro
                 add_attribute(facts, room, "memfault_serial", probed->memfault_serial);
 }
 
+void facts_add_peer(struct gw_facts *facts, const struct smp_ble_peer *peer, struct facts_room *room) {
+        facts->battery_percent = peer->battery_percent;
+        add_attribute(facts, room, "smp_access", peer->bonded ? "bonded" : "open");
+        if (peer->serial[0])
+                add_attribute(facts, room, "serial_number", peer->serial);
+}
+
 static uint32_t slot_size(const struct smp_slot_info *info, const struct gw_image *image) {
         for (size_t i = 0; i < info->n_slots; i++)
                 if (info->slots[i].image == image->image && info->slots[i].slot == image->slot)

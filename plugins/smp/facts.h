@@ -8,9 +8,10 @@
 
 #include <gatewayd/plugin.h>
 
+#include "common/smp/ble.h"
 #include "common/smp/probe.h"
 
-#define FACTS_ATTRIBUTES_MAX 6
+#define FACTS_ATTRIBUTES_MAX 12
 
 struct facts_room {
         char mode[16], buffers[32];
@@ -22,6 +23,8 @@ struct facts_room {
 const char *facts_model(const struct smp_probe_result *probed);
 /* Of the device itself. */
 void facts_add_device(struct gw_facts *facts, const struct smp_probe_result *probed, struct facts_room *room);
+/* Of its Bluetooth side, as a connection showed it. */
+void facts_add_peer(struct gw_facts *facts, const struct smp_ble_peer *peer, struct facts_room *room);
 /* Of its slots, with the sizes that it told elsewhere, and the version that runs. */
 void facts_add_images(struct gw_facts *facts, const struct smp_image_state *state, const struct smp_slot_info *info,
                       struct facts_room *room);

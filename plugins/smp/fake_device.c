@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "common/smp/ble.h"
+
 #define ANSWER_MS 5
 #define ANSWER_MAX 2048
 
@@ -15,11 +17,23 @@ struct answer {
         uint8_t bytes[ANSWER_MAX];
 };
 
-static void link_say(struct scripted_link *link, const uint8_t *bytes, size_t size) {
+/* In packets, one of which may be lost. */
+static void notify(struct fake_device *device, struct scripted_link *link, const uint8_t *bytes, size_t size) {
+        for (size_t at = 0; at < size; at += link->max_datagram) {
+                size_t piece = size - at < link->max_datagram ? size - at : link->max_datagram;
+
+                if (++device->n_notified != device->lose_packet)
+                        scripted_link_receive(link, bytes + at, piece);
+        }
+}
+
+static void link_say(struct fake_device *device, struct scripted_link *link, const uint8_t *bytes, size_t size) {
         uint8_t lines[2 * ANSWER_MAX];
         size_t n;
 
-        if (!link->serial)
+        if (device->ble)
+                notify(device, link, bytes, size);
+        else if (!link->serial)
                 scripted_link_receive(link, bytes, size);
         else if (smp_console_encode(bytes, size, lines, sizeof lines, &n) == 0)
                 scripted_link_receive(link, lines, n);
@@ -31,7 +45,7 @@ static void answer_due(void *ctx) {
         struct scripted_link *link = scripted_link_open_one(answer->device->host);
 
         if (link && answer->boot_number == answer->device->boot_number)
-                link_say(link, answer->bytes, answer->size);
+                link_say(answer->device, link, answer->bytes, answer->size);
         free(answer);
 }
 
@@ -62,10 +76,27 @@ static void peer_opened(void *ctx, struct scripted_link *link) {
 
 static void message_received(void *ctx, const uint8_t *data, size_t size);
 
+/* As Zephyr puts a request together: by the length in the header of its first packet. */
+static void piece_received(struct fake_device *device, const uint8_t *data, size_t size) {
+        size_t wanted;
+
+        if (device->pieces_size + size > sizeof device->pieces)
+                abort();
+        memcpy(device->pieces + device->pieces_size, data, size);
+        device->pieces_size += size;
+        wanted = SMP_HEADER_SIZE + ((size_t) device->pieces[2] << 8 | device->pieces[3]);
+        if (device->pieces_size < wanted)
+                return;
+        device->pieces_size = 0;
+        message_received(device, device->pieces, wanted);
+}
+
 static void peer_sent(void *ctx, struct scripted_link *link, const uint8_t *data, size_t size) {
         struct fake_device *device = ctx;
 
-        if (!link->serial)
+        if (device->ble)
+                piece_received(device, data, size);
+        else if (!link->serial)
                 message_received(device, data, size);
         else
                 smp_console_decoder_feed(&device->decoder, data, size);
@@ -135,6 +166,21 @@ static bool on_trial(const struct fake_device *device) {
         return !device->slots[0][device->active[0]].confirmed;
 }
 
+static void advertise(void *ctx) {
+        struct fake_device *device = ctx;
+
+        if (!device->ble->away && !device->ble->open && !device->dead)
+                scripted_ble_advertise(device->ble);
+        scripted_host_after(device->host, 500, advertise, device);
+}
+
+static void appear(struct fake_device *device) {
+        if (device->next_key)
+                scripted_ble_readdress(device->ble, device->next_key);
+        device->next_key = NULL;
+        device->ble->away = false;
+}
+
 static void boot(void *ctx) {
         struct fake_device *device = ctx;
 
@@ -157,6 +203,8 @@ static void boot(void *ctx) {
         }
         device->booting = false;
         device->n_boots++;
+        if (device->ble)
+                appear(device);
         if (device->crash_after_ms && on_trial(device))
                 scripted_host_after(device->host, device->crash_after_ms, crash, device);
 }
@@ -170,6 +218,11 @@ static void go_down(void *ctx) {
         device->boot_number++;
         device->upload_session = false;
         scripted_host_after(device->host, device->boot_ms + device->swap_ms, boot, device);
+        if (device->ble) {
+                device->ble->away = true;
+                device->pieces_size = 0;
+                scripted_ble_lose(device->ble, "ble-disconnected");
+        }
         if (device->unplugs && link)
                 scripted_link_lose(link, "link-lost");
 }
@@ -457,7 +510,9 @@ static void answer_reset(struct fake_device *device, struct request *request) {
                 device->ignore_reset_once = false;
                 return;
         }
-        if (!device->reset_due) /* as the server's delayed work: asking twice is one reset */
+        if (device->drops_at_reset && !device->reset_due)
+                scripted_host_after(device->host, 0, go_down, device);
+        else if (!device->reset_due) /* as the server's delayed work: asking twice is one reset */
                 scripted_host_after(device->host, device->reset_delay_ms, go_down, device);
         device->reset_due = true;
 }
@@ -622,6 +677,14 @@ void fake_device_init(struct fake_device *device, struct scripted_host *host, ui
         device->decoder.message = message_received;
         device->decoder.ctx = device;
         host->peer = (struct scripted_peer){ .opening = peer_opening, .opened = peer_opened, .sent = peer_sent, .ctx = device };
+}
+
+void fake_device_on_air(struct fake_device *device, struct scripted_gatt *gatt, const char *key, const char *name) {
+        device->ble = scripted_ble_add(gatt, key, name);
+        scripted_ble_characteristic(device->ble, SMP_BLE_SERVICE, SMP_BLE_CHARACTERISTIC, GW_GATT_WRITE_COMMAND | GW_GATT_NOTIFY);
+        scripted_ble_advertise_service(device->ble, SMP_BLE_SERVICE);
+        device->ble->max_datagram = 244;
+        scripted_host_after(device->host, 1, advertise, device);
 }
 
 void fake_device_deinit(struct fake_device *device) {

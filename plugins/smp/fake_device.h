@@ -10,7 +10,7 @@
 #include "common/cbor_map/cbor_map.h"
 #include "common/smp/console.h"
 #include "common/smp/frame.h"
-#include "common/testing/scripted_host.h"
+#include "common/testing/scripted_gatt.h"
 
 #define FAKE_IMAGES_MAX 2
 #define FAKE_FILE_MAX 8192
@@ -68,6 +68,12 @@ struct fake_device {
         int stop_answering_after;   /* requests; -1: never */
         const char *noise;          /* said at every opening of the port, serial only */
 
+        /* With Bluetooth: the radio side of the device, fake_device_on_air(). */
+        struct scripted_ble *ble;
+        const char *next_key;   /* its address after the next boot; NULL: the same */
+        bool drops_at_reset;    /* the link goes before the answer to the reset */
+        size_t lose_packet;     /* of its notifications the n-th is lost, once; 0: none */
+
         /* State. */
         struct fake_slot slots[FAKE_IMAGES_MAX][2];
         unsigned active[FAKE_IMAGES_MAX]; /* slot that runs */
@@ -87,12 +93,17 @@ struct fake_device {
 
         /* Inside. */
         struct smp_console_decoder decoder;
+        uint8_t pieces[4096]; /* of a request that comes in packets */
+        size_t pieces_size;
+        size_t n_notified;
         unsigned boot_number;
 };
 
 /* A device that swaps, with one image whose hash bytes are all `hash`, version 1.0.0, running and confirmed. */
 void fake_device_init(struct fake_device *device, struct scripted_host *host, uint8_t hash);
 void fake_device_deinit(struct fake_device *device);
+/* It is a Bluetooth device from now on: advertises every 500 ms while nobody is connected, vanishes while it boots. */
+void fake_device_on_air(struct fake_device *device, struct scripted_gatt *gatt, const char *key, const char *name);
 void fake_device_put(struct fake_device *device, unsigned image, unsigned slot, uint8_t hash, const char *version);
 void fake_device_refuse(struct fake_device *device, struct fake_refusal refusal);
 /* Power goes and comes back. */

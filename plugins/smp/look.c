@@ -5,8 +5,6 @@
 #include "facts.h"
 #include "run.h"
 
-#define OPEN_TIMEOUT_MS 10000 /* a name that does not resolve, a driver that hangs */
-
 bool run_is_update(const struct smp_run *run) {
         return run->order != NULL;
 }
@@ -17,7 +15,8 @@ static void open_timed_out(struct smp_run *run) {
         run_link_opened then = run->link_result;
         struct gw_error err = { 0 };
 
-        gw_error_set(&err, "link-open-failed", "%s: not open after %d s", run->session.where, OPEN_TIMEOUT_MS / 1000);
+        gw_error_set(&err, "link-open-failed", "%s: not open after %d s", run->session.where,
+                     (int) (run->driver->transport->open_timeout_ms / 1000));
         run_link_close(run);
         if (then)
                 then(run, -ETIMEDOUT, &err);
@@ -26,8 +25,18 @@ static void open_timed_out(struct smp_run *run) {
 void run_link_close(struct smp_run *run) {
         run->link_result = NULL;
         run->link_open = false;
-        run->session.console = NULL; /* ends with the link */
+        run->session.console = NULL; /* both end with the link */
+        run->session.ble = NULL;
         smp_client_detach(run->client);
+}
+
+/* Of those who wait for the radio the one nearest its end goes first: it gives its place back soonest. */
+static uint32_t run_priority(const struct smp_run *run) {
+        static const uint32_t by_phase[] = { [BLOB_BEFORE] = 20, [BLOB_CLEARING] = 40, [BLOB_READY] = 80, [BLOB_RETURNED] = 90 };
+
+        if (!run_is_update(run))
+                return 10;
+        return strcmp(run->resume_step, "upload") == 0 ? 50 : by_phase[run->notes.phase];
 }
 
 void run_link_open(struct smp_run *run, run_link_opened then) {
@@ -35,6 +44,7 @@ void run_link_open(struct smp_run *run, run_link_opened then) {
         int r;
 
         run_link_close(run);
+        run->session.priority = run_priority(run);
         run->link_error = (struct gw_error){ 0 };
         r = run->driver->transport->open(run->host, run->device, &run->session, &err);
         if (r < 0) {
@@ -42,7 +52,8 @@ void run_link_open(struct smp_run *run, run_link_opened then) {
                 return;
         }
         run->link_result = then;
-        run_timer(run, OPEN_TIMEOUT_MS, open_timed_out);
+        if (run->driver->transport->open_timeout_ms > 0)
+                run_timer(run, run->driver->transport->open_timeout_ms, open_timed_out);
 }
 
 /* ---- questions */
@@ -166,12 +177,27 @@ void run_learned_images(struct smp_run *run) {
         run->host->run->learned(run->handle, &facts);
 }
 
+const char *run_serial(const struct smp_run *run) {
+        return run->session.peer.serial[0] ? run->session.peer.serial : run->probed.memfault_serial;
+}
+
 void run_learned_device(struct smp_run *run) {
         struct gw_facts facts = GW_FACTS_INIT;
         struct facts_room room;
 
         facts.address = run->session.where;
         facts_add_device(&facts, &run->probed, &room);
+        if (run->driver->transport->kind == TRANSPORT_BLE)
+                facts_add_peer(&facts, &run->session.peer, &room);
+        run->host->run->learned(run->handle, &facts);
+}
+
+void run_learned_place(struct smp_run *run) {
+        struct gw_facts facts = GW_FACTS_INIT;
+
+        if (run->driver->transport->kind != TRANSPORT_BLE)
+                return; /* ports are found by their keys, and over UDP nobody moves */
+        facts.address = run->session.where;
         run->host->run->learned(run->handle, &facts);
 }
 

@@ -9,6 +9,7 @@
 #include "verdict.h"
 
 #define UDP_BYTES_PER_S 200000  /* a guess on the safe side: a device over UDP with two buffers */
+#define BLE_BYTES_PER_S 8000    /* 1M PHY, 50 ms connection interval, a few packets each */
 #define SERIAL_LINE_PERCENT 60  /* of the line's bits that become image bytes */
 #define FLASH_BYTES_PER_S 65536 /* swap in internal flash */
 #define BOOT_MS 3000
@@ -25,8 +26,16 @@ static enum verdict_family known_family(const struct gw_host *host, const struct
 static int64_t bytes_per_s(const struct driver *driver, const struct gw_device *device) {
         struct tuning tuning;
 
-        tuning_read(driver->host, device, driver->transport->serial, &tuning);
-        return driver->transport->serial ? (int64_t) tuning.baud * SERIAL_LINE_PERCENT / 1000 : UDP_BYTES_PER_S;
+        tuning_read(driver->host, device, driver->transport->kind, &tuning);
+        switch (driver->transport->kind) {
+        case TRANSPORT_SERIAL:
+                return (int64_t) tuning.baud * SERIAL_LINE_PERCENT / 1000;
+        case TRANSPORT_UDP:
+                return UDP_BYTES_PER_S;
+        case TRANSPORT_BLE:
+                break;
+        }
+        return BLE_BYTES_PER_S;
 }
 
 static int64_t estimate_ms(const struct driver *driver, const struct gw_plan_request *request, const struct gw_plan *plan) {

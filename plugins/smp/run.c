@@ -3,8 +3,10 @@
 
 #include <stdlib.h>
 
+#include "radio.h"
 #include "scan.h"
 
+static void run_hurry(struct smp_run *run);
 static void on_opened(void *ctx);
 static void on_closed(void *ctx, const struct gw_error *why);
 static void on_refused(void *ctx, const struct smp_refusal *refusal);
@@ -40,7 +42,7 @@ int run_new(struct driver *driver, struct gw_run *handle, struct smp_run **ret_r
                 run->device = host->run->device(handle);
                 run->order = host->run->operation(handle) == GW_OPERATION_UPDATE ? host->run->order(handle) : NULL;
                 run->probed = (struct smp_probe_result) SMP_PROBE_RESULT_INIT;
-                tuning_read(host, run->device, driver->transport->serial, &run->tuning);
+                tuning_read(host, run->device, driver->transport->kind, &run->tuning);
                 options.timeout_ms = run->tuning.timeout_ms;
                 options.resends = run->tuning.resends;
                 r = smp_client_new(host, &options, &client_handler, run, &run->client);
@@ -54,6 +56,8 @@ int run_new(struct driver *driver, struct gw_run *handle, struct smp_run **ret_r
         }
         read_notes(run);
         scan_leave(driver->scan, host->device->key(run->device));
+        if (driver->radio)
+                radio_listen(driver->radio); /* who is heard now is not somebody new after the reset */
         run->next_run = driver->runs;
         driver->runs = run;
         *ret_run = run;
@@ -74,6 +78,7 @@ static void forget_all(struct smp_run *run) {
         run->upload = NULL;
         run->link_result = NULL;
         run->commit_continue = NULL;
+        run->is_away = false;
 }
 
 void run_free(struct smp_run *run) {
@@ -146,7 +151,7 @@ void run_refused(struct smp_run *run, enum refusal_action action, const struct g
 static void name_silence(struct smp_run *run, struct gw_error *err) {
         struct verdict_silence silence = {
                 .where = smp_client_was_heard(run->client) ? VERDICT_SILENCE_REQUEST : VERDICT_SILENCE_PROBE,
-                .serial = run->driver->transport->serial,
+                .serial = run->driver->transport->kind == TRANSPORT_SERIAL,
                 .waited_ms = (int64_t) run->tuning.timeout_ms * (run->tuning.resends + 1),
         };
 
@@ -211,6 +216,8 @@ void run_stop(struct smp_run *run, enum gw_stop_reason reason) {
                 run->canceling = true;
                 if (run->notes.phase == BLOB_RETURNED && run->link_open)
                         run_go_back(run);
+                else if (run->notes.phase == BLOB_RETURNED && run->timer && !run->link_result)
+                        run_hurry(run);
                 return; /* else the step that waits for the device goes on until it is there */
         }
         if (run->upload)
@@ -241,6 +248,13 @@ void run_timer(struct smp_run *run, int64_t delay_ms, run_continue then) {
         run->timer = NULL;
         gw_error_set(&err, "out-of-memory", "no memory for a timer");
         run_again(run, &err);
+}
+
+/* What waits for its time is done now. */
+static void run_hurry(struct smp_run *run) {
+        run->host->timer->cancel(run->timer);
+        run->timer = NULL;
+        run_timer(run, 0, run->timer_continue);
 }
 
 static void on_committed(void *ctx) {
@@ -287,6 +301,8 @@ static void on_opened(void *ctx) {
         run_link_opened then = take_link_result(run);
 
         run->link_open = true;
+        if (run->driver->transport->opened)
+                run->driver->transport->opened(&run->session);
         if (then)
                 then(run, 0, NULL);
 }
@@ -302,7 +318,7 @@ static void on_closed(void *ctx, const struct gw_error *why) {
         if (!gw_error_is_set(&run->link_error))
                 gw_error_set(&run->link_error, "link-lost", "the link to the device closed");
         if (then)
-                then(run, strcmp(run->link_error.name, "port-absent") == 0 ? -ENODEV : -ENOTCONN, &run->link_error);
+                then(run, transport_is_absent(&run->link_error) ? -ENODEV : -ENOTCONN, &run->link_error);
 }
 
 static void on_refused(void *ctx, const struct smp_refusal *refusal) {

@@ -73,7 +73,8 @@ struct smp_run {
         bool reset_heard;   /* the device answered the reset, in this attempt */
         bool unproven;      /* an upload's last answer was lost: the device may have been reset instead */
         bool without_list;  /* after a recovery an application answers that has no image management */
-        int64_t away_since_ms, return_deadline_ms, retry_ms;
+        bool is_away;     /* after a reset, and not heard yet */
+        int64_t away_since_ms, return_deadline_ms, retry_ms, opening_ms;
         uint32_t checks_done;
         uint32_t last_refused; /* group and command; the same refusal is noted once */
         int32_t last_refused_code;
@@ -135,9 +136,13 @@ int run_judge(struct smp_run *run, struct gw_error *err);
 struct choice_question run_question(const struct smp_run *run);
 const struct gw_wanted *run_wanted(const struct smp_run *run, const struct choice_image *image);
 bool run_reverts(const struct smp_run *run);
+/* The serial number that the device states, by Bluetooth's Device Information or by Memfault; "". */
+const char *run_serial(const struct smp_run *run);
 /* Tells the host what was learned: of the device itself, of its slots. */
 void run_learned_device(struct smp_run *run);
 void run_learned_images(struct smp_run *run);
+/* Where the device is now, once what it runs has proven that it is the one. */
+void run_learned_place(struct smp_run *run);
 void run_note(struct smp_run *run, const char *format, ...) GW_PRINTF(2, 3);
 /* One image as a target of its own, when the order has several. `target` holds state, proof, error and percent; the rest is filled. */
 void run_target(struct smp_run *run, const struct choice_image *image, struct gw_target target);

@@ -55,17 +55,21 @@ void fixture_run(struct fixture *fixture, enum gw_operation_kind operation) {
 }
 
 void fixture_init(struct fixture *fixture, const struct gw_driver *driver) {
-        bool serial = driver == &driver_serial;
+        bool serial = driver == &driver_serial, ble = driver == &driver_ble;
 
         memset(fixture, 0, sizeof *fixture);
         fixture->parts[0].fd = fixture->parts[1].fd = -1;
         scripted_host_init(&fixture->host, tuning_plugin_settings);
         fake_device_init(&fixture->device, &fixture->host, OLD);
-        fixture->entry = scripted_device_add(&fixture->host, driver->name, serial ? "0001-if00" : "kitchen", driver->device_settings);
-        if (serial)
+        fixture->entry = scripted_device_add(&fixture->host, driver->name, ble ? FIXTURE_KEY : serial ? "0001-if00" : "kitchen", driver->device_settings);
+        if (ble) {
+                scripted_gatt_init(&fixture->gatt, &fixture->host);
+                fake_device_on_air(&fixture->device, &fixture->gatt, FIXTURE_KEY, "sensor");
+        } else if (serial) {
                 scripted_port_add(&fixture->host, "/dev/scripted0", "0001-if00");
-        else
+        } else {
                 snprintf(fixture->entry->address, sizeof fixture->entry->address, "192.0.2.7");
+        }
         fixture->driver = driver;
         assert_int_equal(driver->start(&fixture->host.host, &fixture->driver_ctx, NULL), 0);
         fixture->order = (struct gw_order){ .size = sizeof fixture->order, .trial_ms = 60000, .trial_checks = 2 };
@@ -76,6 +80,8 @@ void fixture_init(struct fixture *fixture, const struct gw_driver *driver) {
 void fixture_deinit(struct fixture *fixture) {
         scripted_run_deinit(&fixture->run);
         fixture->driver->stop(fixture->driver_ctx);
+        if (fixture->driver == &driver_ble)
+                scripted_gatt_deinit(&fixture->gatt);
         scripted_host_advance(&fixture->host, MOST_MS); /* what the device still wanted to say */
         scripted_host_deinit(&fixture->host);
         fake_device_deinit(&fixture->device);

@@ -12,11 +12,13 @@
 #include "fake_device.h"
 
 #define FIXTURE_FILE_SIZE 3000
+#define FIXTURE_KEY "DE063B974CD8" /* of the Bluetooth device */
 
 enum { OLD = 1, NEW = 2, OTHER = 3, NET_OLD = 4, NET_NEW = 5 };
 
 struct fixture {
         struct scripted_host host;
+        struct scripted_gatt gatt; /* with driver_ble */
         struct fake_device device;
         const struct gw_driver *driver;
         void *driver_ctx;

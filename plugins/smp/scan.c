@@ -178,7 +178,7 @@ static int target_open(struct target *target) {
 
         target->session.client = target->client;
         target->session.tuning = &target->tuning;
-        if (driver->transport->serial)
+        if (driver->transport->kind == TRANSPORT_SERIAL)
                 return transport_serial_open_port(driver->host, target->where, &target->session, NULL);
         return transport_udp_open_address(driver->host, target->where, &target->session, NULL);
 }
@@ -244,7 +244,7 @@ static struct target *target_add(struct scan *scan, const char *key, const char 
         target->scan = scan;
         snprintf(target->key, sizeof target->key, "%s", key);
         snprintf(target->where, sizeof target->where, "%s", where);
-        tuning_read(scan->driver->host, NULL, scan->driver->transport->serial, &target->tuning);
+        tuning_read(scan->driver->host, NULL, scan->driver->transport->kind, &target->tuning);
         target->next = scan->targets;
         scan->targets = target;
         scan->n_targets++;
@@ -258,12 +258,12 @@ static void add_device(void *ctx, const struct gw_device *device) {
         char path[TRANSPORT_PORT_MAX];
         struct target *target = NULL;
 
-        if (!driver->transport->serial && address)
+        if (driver->transport->kind == TRANSPORT_UDP && address)
                 target = target_add(scan, driver->host->device->key(device), address);
-        else if (driver->transport->serial && transport_serial_find(driver->host, device, path, NULL) == 0)
+        else if (driver->transport->kind == TRANSPORT_SERIAL && transport_serial_find(driver->host, device, path, NULL) == 0)
                 target = target_add(scan, driver->host->device->key(device), path);
         if (target)
-                tuning_read(driver->host, device, driver->transport->serial, &target->tuning);
+                tuning_read(driver->host, device, driver->transport->kind, &target->tuning);
 }
 
 /* Ports without a key can only be used by a device whose section names the path. */
@@ -298,7 +298,7 @@ static int scan_new(struct driver *driver, int64_t duration_ms, struct scan **re
                 return r;
         }
         host->device->each(host, driver->transport->driver, add_device, scan);
-        if (driver->transport->serial)
+        if (driver->transport->kind == TRANSPORT_SERIAL)
                 host->link->serial_list(host, add_port, scan);
         scan->next_target = scan->targets;
         go_on_later(scan);

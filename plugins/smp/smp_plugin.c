@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The plugin: two drivers over the same steps, and the readers of the files that they take. */
+/* The plugin: three drivers over the same steps, and the readers of the files that they take. */
 
 #include <gatewayd/plugin.h>
 
@@ -19,6 +19,8 @@ static int load(const struct gw_host *host, void **ret_plugin, struct gw_error *
                 r = host->registry->driver(host, &driver_serial, err);
         if (r == 0)
                 r = host->registry->driver(host, &driver_udp, err);
+        if (r == 0)
+                r = host->registry->driver(host, &driver_ble, err);
         if (r < 0)
                 return r;
         *ret_plugin = NULL; /* everything belongs to the drivers */
@@ -34,7 +36,7 @@ GW_PLUGIN_EXPORT(smp_gw_plugin) = {
         .size = sizeof(struct gw_plugin),
         .name = "smp",
         .version = GW_VERSION,
-        .summary = "Updates Zephyr devices with MCUmgr and MCUboot over serial ports and UDP",
+        .summary = "Updates Zephyr devices with MCUmgr and MCUboot over Bluetooth LE, serial ports and UDP",
         .settings = tuning_plugin_settings,
         .errors = NULL, /* all names stand in the catalogue */
         .load = load,

@@ -14,11 +14,24 @@ static void note_offered(struct smp_run *run, enum smp_probe_item item, const ch
                 run_note(run, "%s: not offered by this firmware (harmless)", what);
 }
 
+static void note_peer(struct smp_run *run) {
+        const struct smp_ble_peer *peer = &run->session.peer;
+
+        run_note(run, "Bluetooth: %u bytes a packet, %s", (unsigned) peer->packet_max,
+                 peer->bonded ? "bonded" : "not bonded: whoever is near may update this device");
+        if (peer->serial[0])
+                run_note(run, "serial number: %s", peer->serial);
+        if (peer->battery_percent != GW_BATTERY_UNKNOWN)
+                run_note(run, "battery: %d %%", peer->battery_percent);
+}
+
 static void note_device(struct smp_run *run) {
         const struct smp_probe_result *probed = &run->probed;
         char text[80];
 
-        run_note(run, "link: %s%s", run->session.where, run->driver->transport->serial ? ", console framing" : "");
+        run_note(run, "link: %s%s", run->session.where, run->driver->transport->kind == TRANSPORT_SERIAL ? ", console framing" : "");
+        if (run->driver->transport->kind == TRANSPORT_BLE)
+                note_peer(run);
         run_note(run, "protocol: SMP version %d", smp_client_version(run->client) == SMP_VERSION_1 ? 1 : 2);
         snprintf(text, sizeof text, "%u bytes x %u", (unsigned) probed->buf_size, (unsigned) probed->buf_count);
         note_offered(run, SMP_PROBE_PARAMS, "buffers", text);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "radio.h"
 #include "steps.h"
 
 /* ---- connect */
@@ -11,16 +12,44 @@ static bool may_be_away(const struct smp_run *run) {
 /* Whether a failure to connect only means that the device is not there now. A silent UDP device is absent; a serial port that is
  * there and silent is a fault that somebody has to look at. */
 static bool is_absent(const struct smp_run *run, int result) {
-        return result == -ENODEV || (result == -ETIMEDOUT && !run->driver->transport->serial && !smp_client_was_heard(run->client));
+        return result == -ENODEV || (result == -ETIMEDOUT && run->driver->transport->kind == TRANSPORT_UDP && !smp_client_was_heard(run->client));
+}
+
+/* The device is there and lets nobody in: that is a property of it. */
+static void refused_access(struct smp_run *run, const struct gw_error *err) {
+        const struct gw_attribute attribute = { "smp_access", err->name };
+        struct gw_facts facts = GW_FACTS_INIT;
+
+        facts.attributes = &attribute;
+        facts.n_attributes = 1;
+        run->host->run->learned(run->handle, &facts);
+        run_fail(run, err);
 }
 
 static void connect_failed(struct smp_run *run, int result, const struct gw_error *err) {
-        if (may_be_away(run))
+        const char *reason = transport_wait_reason(err);
+
+        if (run_is_update(run) && reason)
+                run_wait(run, reason, GW_WAKE_TIMER | GW_WAKE_SEEN, run->tuning.not_seen_retry_ms);
+        else if (may_be_away(run))
                 run_jump(run, "return");
         else if (run_is_update(run) && is_absent(run, result))
                 run_wait(run, "not-seen", GW_WAKE_TIMER | GW_WAKE_SEEN, run->tuning.not_seen_retry_ms);
+        else if (transport_is_refused(err))
+                refused_access(run, err);
         else
                 run_broken(run, err);
+}
+
+/* A device that nobody adopted, with the serial number of one that somebody did: that one has a new address. */
+static void recognise(struct smp_run *run) {
+        const char *key = run->host->device->key(run->device), *serial = run_serial(run), *other;
+
+        if (!run->driver->radio || !serial[0] || radio_device_at(run->driver->radio, key, NULL) == run->device)
+                return;
+        other = radio_serial_heard(run->driver->radio, run->device, serial, run->session.where);
+        if (other)
+                run_note(run, "serial number %s: this is %s:%s under a new address", serial, run->driver->transport->driver, other);
 }
 
 static void probed(void *ctx, int result, const struct gw_error *err) {
@@ -31,6 +60,7 @@ static void probed(void *ctx, int result, const struct gw_error *err) {
         run->probe = NULL;
         if (result == 0) {
                 run_learned_device(run);
+                recognise(run);
                 run_next(run);
         } else if (result == -ETIMEDOUT && !may_be_away(run) && !is_absent(run, result)) {
                 run_answer_failed(run, &answer, NULL);

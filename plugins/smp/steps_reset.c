@@ -145,7 +145,7 @@ static void reset_answered(struct smp_run *run, const struct smp_answer *failed)
         struct refusal refusal = run_refusal(run, &answer, 0);
 
         run->reset_heard = !failed;
-        if (!failed || failed->result == -ETIMEDOUT) {
+        if (!failed || failed->result == -ETIMEDOUT || (failed->result == -ENOTCONN && failed->sent)) {
                 reset_away(run);
         } else if (failed->result == -EREMOTEIO && smp_status_is_rc(&failed->status, SMP_RC_BUSY) && !run->force_reset) {
                 run->force_reset = true; /* the application's hook asks for a reset that is meant */

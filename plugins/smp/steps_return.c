@@ -4,16 +4,20 @@
  * return: waits until the device answers again after a reset, up to a deadline that follows from what its bootloader has to
  * exchange. verify: what the slots say then.
  *
- *     quiet -> open link -> ping -> state
+ *     quiet -> open link -> ping -> state        (over Bluetooth opening begins with the wait for a fresh advertisement)
  *       ^------ back-off -----'        | still as before the reset: perhaps it has not reset yet, ask again for a while
  */
 
+#include "identity.h"
+#include "radio.h"
 #include "steps.h"
 
 #define RETRY_FIRST_MS 300 /* also the longest round trip that is seen at once; later tries wait longer */
 #define RETRY_MAX_MS 2000
 #define QUIET_GROWTH 4
 #define UNCHANGED_GRACE_MS 5000 /* a device may take so long from its answer to the reset itself */
+
+#define FRESH_MAX_MS 30000      /* of one wait for an advertisement */
 
 static void try_again(struct smp_run *run);
 
@@ -100,7 +104,18 @@ static bool is_unchanged(const struct smp_run *run) {
         return run->choice.next == CHOICE_NEXT_RESET;
 }
 
+static void note_new_place(struct smp_run *run) {
+        char key[GW_GATT_KEY_SIZE];
+
+        if (run->driver->transport->kind != TRANSPORT_BLE)
+                return;
+        transport_ble_key(run->host, run->device, key);
+        if (strcmp(key, run->session.peer.key) != 0)
+                run_note(run, "after the reset the device answers as %s", run->session.where);
+}
+
 static void returned(struct smp_run *run) {
+        note_new_place(run);
         if (run->canceling) {
                 if (run->choice.next == CHOICE_NEXT_VERIFY)
                         run_go_back(run);
@@ -183,12 +198,49 @@ static void pinged(struct smp_run *run, const struct smp_answer *failed) {
         }
 }
 
+/* A port that is absent or busy now may be there in a moment. While the gateway itself has no radio nobody can return. */
 static void opened(struct smp_run *run, int result, const struct gw_error *err) {
-        (void) err; /* a port that is absent or busy now may be there in a moment */
+        run->session.fresh_ms = 0;
+        if (result < 0 && transport_wait_reason(err))
+                run->return_deadline_ms += run_now_ms(run) - run->opening_ms + run->retry_ms;
         if (result < 0)
                 retry_later(run);
         else
                 run_ping(run, (uint32_t) run->retry_ms, pinged);
+}
+
+static bool may_be_returned(void *ctx, const struct gw_gatt_peer *peer) {
+        struct smp_run *run = ctx;
+        struct radio *radio = run->driver->radio;
+        char key[GW_GATT_KEY_SIZE];
+        struct identity_question question = {
+                .key = key,
+                .alone = true,
+                .away_since_ms = run->away_since_ms,
+                .peer = peer,
+                .peer_first_heard_ms = radio_first_heard_ms(radio, peer->key),
+                .peer_is_known = radio_device_at(radio, peer->key, run->device) != NULL,
+        };
+
+        transport_ble_key(run->host, run->device, key);
+        question.name = radio_name(radio, key);
+        for (const struct smp_run *other = run->driver->runs; other; other = other->next_run)
+                if (other != run && other->is_away)
+                        question.alone = false;
+        return identity_may_be(&question);
+}
+
+/* A device that is reached by radio tells that it is there again: no connection is tried before. */
+static void open_returned(struct smp_run *run) {
+        int64_t left_ms = run->return_deadline_ms - run_now_ms(run);
+
+        run->opening_ms = run_now_ms(run);
+        if (run->driver->transport->kind == TRANSPORT_BLE) {
+                run->session.fresh_ms = left_ms < FRESH_MAX_MS ? left_ms : FRESH_MAX_MS;
+                run->session.match = may_be_returned;
+                run->session.match_ctx = run;
+        }
+        run_link_open(run, opened);
 }
 
 static void try_again(struct smp_run *run) {
@@ -197,7 +249,7 @@ static void try_again(struct smp_run *run) {
         else if (run->link_open)
                 run_ping(run, (uint32_t) run->retry_ms, pinged);
         else
-                run_link_open(run, opened);
+                open_returned(run);
 }
 
 void steps_await_return(struct smp_run *run) {
@@ -208,6 +260,7 @@ void steps_await_return(struct smp_run *run) {
         run->return_deadline_ms =
                 run_now_ms(run) + choice_return_ms(exchange_bytes(run), run->tuning.return_timeout_ms, run->tuning.return_factor_percent);
         run->retry_ms = RETRY_FIRST_MS;
+        run->is_away = true;
         run_timer(run, quiet_ms, try_again);
 }
 
@@ -347,6 +400,7 @@ static void verify_cleared(struct smp_run *run) {
 
 static void on_trial(struct smp_run *run) {
         run->notes.seen_on_trial = true;
+        run_learned_place(run);
         run_keep_notes(run);
         if (run->way.mode == GW_MODE_TEST_ONLY)
                 run_done(run, GW_RESULT_ON_TRIAL, GW_PROOF_HASH_ACTIVE);

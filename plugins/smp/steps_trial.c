@@ -7,6 +7,8 @@
 
 #include "steps.h"
 
+#define LINK_IDLE_MAX_MS 10000 /* a scarce link that is not needed for longer is closed */
+
 static void check_later(struct smp_run *run);
 static void confirm_next(struct smp_run *run);
 
@@ -22,6 +24,7 @@ void steps_finish(struct smp_run *run, const enum verdict_outcome outcomes[GW_PA
         enum gw_proof weakest = run->choice.n_images ? GW_PROOF_HASH_ACTIVE_CONFIRMED : GW_PROOF_NONE;
 
         run_learned_images(run);
+        run_learned_place(run);
         for (size_t i = 0; i < run->choice.n_images; i++) {
                 enum gw_proof proof = proof_of(outcomes[i]);
 
@@ -83,14 +86,30 @@ static void checked(struct smp_run *run, const struct smp_answer *failed) {
                 run_next(run);
 }
 
+static void reopened(struct smp_run *run, int result, const struct gw_error *err) {
+        (void) err;
+        if (result < 0)
+                trial_lost(run);
+        else if (run->canceling)
+                run_go_back(run);
+        else
+                run_look(run, checked);
+}
+
 static void check(struct smp_run *run) {
-        run_look(run, checked);
+        if (run->link_open)
+                run_look(run, checked);
+        else
+                run_link_open(run, reopened);
 }
 
 static void check_later(struct smp_run *run) {
         int64_t from_ms = run->order->trial_ms * run->checks_done / checks_wanted(run);
         int64_t to_ms = run->order->trial_ms * (run->checks_done + 1) / checks_wanted(run);
 
+        /* Others may use the radio meanwhile. */
+        if (run->driver->transport->scarce && to_ms - from_ms >= LINK_IDLE_MAX_MS)
+                run_link_close(run);
         run_timer(run, to_ms - from_ms, check);
 }
 

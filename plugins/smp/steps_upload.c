@@ -149,7 +149,7 @@ static void upload_refused(struct smp_run *run, const struct smp_upload_report *
 static void short_answered(struct smp_run *run, const struct smp_answer *failed) {
         struct verdict_silence silence = {
                 .where = VERDICT_SILENCE_LONG_REQUEST,
-                .serial = run->driver->transport->serial,
+                .serial = run->driver->transport->kind == TRANSPORT_SERIAL,
                 .shortened = run->notes.short_messages,
                 .gone = failed && failed->result != -EREMOTEIO,
         };
@@ -207,6 +207,19 @@ static void uploaded(void *ctx, int result, const struct smp_upload_report *repo
         upload_next(run);
 }
 
+/* A device that tells its buffer size can put a message together. One that does not, or is silent to long ones, gets what fits a packet;
+ * in packets shorter than the shortest message nothing could be sent at all. */
+static void limit_to_packets(const struct smp_run *run, struct smp_limits *limits) {
+        size_t packet_max = transport_packet_max(&run->session);
+
+        if (packet_max < MESSAGE_SHORT)
+                packet_max = MESSAGE_SHORT;
+        if (!(run->probed.offered & SMP_PROBE_PARAMS) && limits->message_max > packet_max)
+                limits->message_max = packet_max;
+        if (limits->message_fallback > packet_max)
+                limits->message_fallback = packet_max;
+}
+
 static struct smp_limits limits_of(struct smp_run *run) {
         struct smp_limits limits;
 
@@ -216,6 +229,7 @@ static struct smp_limits limits_of(struct smp_run *run) {
                 limits.message_max = run->tuning.message_max;
         if (run->notes.short_messages && limits.message_max > MESSAGE_SHORT)
                 limits.message_max = MESSAGE_SHORT;
+        limit_to_packets(run, &limits);
         /* Serial recovery begins its erase anew with every first chunk: a second, shorter one would come into the first one's erase. */
         if (limits.message_fallback > limits.message_max || run->family == VERDICT_FAMILY_RECOVERY)
                 limits.message_fallback = limits.message_max;

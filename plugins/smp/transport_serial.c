@@ -98,19 +98,10 @@ static int serial_open(const struct gw_host *host, const struct gw_device *devic
         return r < 0 ? r : transport_serial_open_port(host, path, session, err);
 }
 
-void transport_session_clear(struct transport_session *session) {
-        *session = (struct transport_session){ .client = session->client, .tuning = session->tuning };
-}
-
-void transport_heard(const struct transport_session *session, uint64_t *ret_bytes, uint64_t *ret_messages) {
-        const struct smp_statistics *statistics = smp_client_statistics(session->client);
-
-        *ret_bytes = statistics->bytes_received;
-        *ret_messages = statistics->answers + statistics->unexpected;
-        if (session->console) {
-                *ret_bytes = smp_console_statistics(session->console)->bytes;
-                *ret_messages = smp_console_statistics(session->console)->messages;
-        }
-}
-
-const struct transport transport_serial = { .driver = "smp-serial", .serial = true, .framing = SMP_CONSOLE_FRAMING, .open = serial_open };
+const struct transport transport_serial = {
+        .driver = "smp-serial",
+        .kind = TRANSPORT_SERIAL,
+        .framing = SMP_CONSOLE_FRAMING,
+        .open_timeout_ms = TRANSPORT_OPEN_TIMEOUT_MS,
+        .open = serial_open,
+};

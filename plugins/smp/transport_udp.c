@@ -40,4 +40,9 @@ static int udp_open(const struct gw_host *host, const struct gw_device *device, 
         return transport_udp_open_address(host, host->device->address(device), session, err);
 }
 
-const struct transport transport_udp = { .driver = "smp-udp", .open = udp_open };
+const struct transport transport_udp = {
+        .driver = "smp-udp",
+        .kind = TRANSPORT_UDP,
+        .open_timeout_ms = TRANSPORT_OPEN_TIMEOUT_MS,
+        .open = udp_open,
+};

@@ -35,6 +35,10 @@ const struct gw_setting tuning_plugin_settings[] = {
         COMMON_SETTINGS(OWN_VALUE),
         { .key = "baud", .type = GW_SETTING_INTEGER, .minimum = 1200, .maximum = 4000000, .value = "115200",
           .text = "Speed of serial ports whose device names none, and of a scan." },
+        { .key = "ble_names", .type = GW_SETTING_LIST,
+          .text = "Bluetooth devices with these names (globs) count as SMP devices although they do not advertise the service." },
+        { .key = "ble_listen", .type = GW_SETTING_ENUM, .choices = "adopted|always", .value = "adopted",
+          .text = "When to listen for Bluetooth devices: as soon as one is adopted or looked for, or always." },
         END_OF_SETTINGS,
 };
 
@@ -57,6 +61,13 @@ const struct gw_setting tuning_udp_settings[] = {
         END_OF_SETTINGS,
 };
 
+const struct gw_setting tuning_ble_settings[] = {
+        COMMON_SETTINGS(NO_VALUE),
+        { .key = "quiet_after_reset", .type = GW_SETTING_DURATION, .minimum = 0, .maximum = 600000, .value = "1 s",
+          .text = "What the device advertises so shortly after a reset does not count: it may not be down yet." },
+        END_OF_SETTINGS,
+};
+
 /* clang-format on */
 
 /* The device's own value where its section gives one, else the plugin's. */
@@ -72,7 +83,7 @@ static int64_t number_of(const struct gw_host *host, const struct gw_device *dev
         return host->settings_ops->get_number(host->settings, key);
 }
 
-void tuning_read(const struct gw_host *host, const struct gw_device *device, bool serial, struct tuning *ret_tuning) {
+void tuning_read(const struct gw_host *host, const struct gw_device *device, enum transport_kind kind, struct tuning *ret_tuning) {
         struct tuning tuning = {
                 .timeout_ms = (uint32_t) number_of(host, device, "timeout"),
                 .resends = (uint8_t) number_of(host, device, "resends"),
@@ -84,12 +95,12 @@ void tuning_read(const struct gw_host *host, const struct gw_device *device, boo
                 .busy_retry_ms = number_of(host, device, "busy_retry"),
                 .wait_when_slot_taken = strcmp(text_of(host, device, "when_slot_taken"), "wait") == 0,
                 .device_checks_version = number_of(host, device, "device_checks_version"),
-                .baud = (uint32_t) number_of(host, serial ? device : NULL, "baud"),
+                .baud = (uint32_t) number_of(host, kind == TRANSPORT_SERIAL ? device : NULL, "baud"),
         };
 
         if (device) {
                 tuning.quiet_after_reset_ms = host->device->attribute_number(device, "quiet_after_reset");
-                tuning.hardware_flow = serial && host->device->attribute_number(device, "flow_control");
+                tuning.hardware_flow = kind == TRANSPORT_SERIAL && host->device->attribute_number(device, "flow_control");
         }
         *ret_tuning = tuning;
 }

@@ -11,6 +11,13 @@
 extern const struct gw_setting tuning_plugin_settings[];
 extern const struct gw_setting tuning_serial_settings[];
 extern const struct gw_setting tuning_udp_settings[];
+extern const struct gw_setting tuning_ble_settings[];
+
+enum transport_kind {
+        TRANSPORT_SERIAL,
+        TRANSPORT_UDP,
+        TRANSPORT_BLE,
+};
 
 struct tuning {
         uint32_t timeout_ms; /* silence after which an ordinary request is sent again */
@@ -28,5 +35,5 @@ struct tuning {
         bool hardware_flow;
 };
 
-/* `device` NULL: for a port that is no device yet. `serial`: which driver's table the device has. */
-void tuning_read(const struct gw_host *host, const struct gw_device *device, bool serial, struct tuning *ret_tuning);
+/* `device` NULL: for a port that is no device yet. `kind`: which driver's table the device has. */
+void tuning_read(const struct gw_host *host, const struct gw_device *device, enum transport_kind kind, struct tuning *ret_tuning);

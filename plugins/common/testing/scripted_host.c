@@ -240,8 +240,9 @@ static void device_each(const struct gw_host *host, const char *driver, void (*f
 }
 
 static void seen_add(struct scripted_host *scripted, const char *key, const struct gw_facts *facts, bool gone) {
-        if (scripted->n_seen == SCRIPTED_SEEN_MAX)
-                abort();
+        if (scripted->n_seen == SCRIPTED_SEEN_MAX) /* the newest stay */
+                memmove(&scripted->seen[0], &scripted->seen[1], --scripted->n_seen * sizeof scripted->seen[0]);
+        memset(&scripted->seen[scripted->n_seen], 0, sizeof scripted->seen[0]);
         snprintf(scripted->seen[scripted->n_seen].key, sizeof scripted->seen[0].key, "%s", key);
         if (facts && facts->model)
                 snprintf(scripted->seen[scripted->n_seen].model, sizeof scripted->seen[0].model, "%s", facts->model);

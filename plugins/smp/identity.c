@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "identity.h"
+
+#include <fnmatch.h>
+#include <stdlib.h>
+
+#include "common/smp/ble.h"
+
+#define NAME_MAX_BYTES 128
+
+void identity_next_key(const char *key, char ret_key[GW_GATT_KEY_SIZE]) {
+        unsigned last = (unsigned) strtoul(key + GW_GATT_KEY_SIZE - 3, NULL, 16);
+        char next[GW_GATT_KEY_SIZE];
+
+        snprintf(next, sizeof next, "%.*s%02X", GW_GATT_KEY_SIZE - 3, key, (last + 1) & 0xffu);
+        memcpy(ret_key, next, sizeof next);
+}
+
+static bool offers_smp(const struct gw_gatt_peer *peer) {
+        for (size_t i = 0; i < peer->n_services; i++)
+                if (strcmp(peer->services[i], SMP_BLE_SERVICE) == 0)
+                        return true;
+        return false;
+}
+
+static bool has_name(const struct gw_gatt_peer *peer, const char *name) {
+        return name && name[0] && peer->name && strcmp(peer->name, name) == 0;
+}
+
+bool identity_may_be(const struct identity_question *question) {
+        const struct gw_gatt_peer *peer = question->peer;
+        char next[GW_GATT_KEY_SIZE];
+
+        if (question->peer_is_known || question->peer_first_heard_ms < question->away_since_ms)
+                return false;
+        if (!offers_smp(peer) && !has_name(peer, question->name))
+                return false;
+        identity_next_key(question->key, next);
+        return strcmp(peer->key, next) == 0 || (question->alone && has_name(peer, question->name));
+}
+
+bool identity_is_smp(const struct gw_gatt_peer *peer, const char *globs) {
+        char glob[NAME_MAX_BYTES];
+
+        if (offers_smp(peer))
+                return true;
+        while (peer->name && globs && *globs) {
+                size_t size = strcspn(globs, " ,\t");
+
+                if (size > 0 && size < sizeof glob) {
+                        snprintf(glob, sizeof glob, "%.*s", (int) size, globs);
+                        if (fnmatch(glob, peer->name, 0) == 0)
+                                return true;
+                }
+                globs += size;
+                globs += strspn(globs, " ,\t");
+        }
+        return false;
+}
