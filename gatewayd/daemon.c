@@ -18,6 +18,7 @@
 #include "base/machine_id.h"
 #include "base/notify.h"
 #include "base/str.h"
+#include "ble/ble.h"
 #include "driver/registry.h"
 #include "fleet/fleet.h"
 #include "loop/http.h"
@@ -35,7 +36,7 @@
 #define HOUR_MS (60 * 60 * 1000)
 
 /*
- *   settings -> loop -> store -> tls -> http -> registry + plugins -> fleet -> artifacts -> update -> api
+ *   settings -> loop -> store -> tls -> http -> ble -> registry + plugins -> fleet -> artifacts -> update -> api
  *
  * Started from left to right, stopped from right to left. A stop goes in three phases, since runs and downloads end later:
  * api_stop, update_stop, artifacts_stop; when all are done the loop ends and everything is freed.
@@ -51,6 +52,7 @@ struct daemon {
         struct store *store;
         struct tls *tls;
         struct http *http;
+        struct ble *ble; /* does nothing until a driver wants it */
         struct driver_registry *registry;
         struct plugins *plugins;
         struct fleet *fleet;
@@ -153,10 +155,24 @@ static int check_devices(const struct settings *settings, const struct driver_re
         return 0;
 }
 
-static int load_plugins(struct loop *loop, const struct settings *settings, void (*tell)(const struct config_errors *), struct driver_registry **ret_registry,
+static int make_ble(struct loop *loop, const struct settings *settings, struct ble **ret_ble) {
+        struct ble_options options = { .loop = loop,
+                                       .adapters = &settings->ble.adapters,
+                                       .sessions = (size_t) settings->ble.sessions,
+                                       .attempts = (unsigned) settings->ble.attempts,
+                                       .power = settings->ble.power,
+                                       .passkey_file = settings->ble.passkey_file,
+                                       .sysfs_root = settings->serial.sysfs_root };
+        int r = ble_pairing_parse(settings->ble.pairing, &options.pairing);
+        return r < 0 ? r : ble_new(&options, ret_ble);
+}
+
+/* `wanted` lacks the registry only. */
+static int load_plugins(const struct plugins_options *wanted, void (*tell)(const struct config_errors *), struct driver_registry **ret_registry,
                         struct plugins **ret_plugins) {
         struct config_errors mistakes = CONFIG_ERRORS_INIT;
-        struct plugins_options options = { .loop = loop, .settings = settings };
+        const struct settings *settings = wanted->settings;
+        struct plugins_options options = *wanted;
         struct names names;
         int r = driver_registry_new(ret_registry);
         options.registry = *ret_registry;
@@ -180,13 +196,17 @@ int daemon_check_config(const char *config_file) {
         struct driver_registry *registry = NULL;
         struct plugins *plugins = NULL;
         struct loop *loop = NULL;
+        struct ble *ble = NULL;
         int r = load_settings(config_file, print_mistakes, &settings);
         if (r >= 0)
                 r = loop_new(&loop);
         if (r >= 0)
-                r = load_plugins(loop, settings, print_mistakes, &registry, &plugins);
+                r = make_ble(loop, settings, &ble);
+        if (r >= 0)
+                r = load_plugins(&(struct plugins_options){ .loop = loop, .settings = settings, .ble = ble }, print_mistakes, &registry, &plugins);
         plugins_free(plugins);
         driver_registry_free(registry);
+        ble_free(ble);
         loop_free(loop);
         if (r >= 0)
                 printf("%s: no mistakes\n", config_file ? config_file : SETTINGS_DEFAULT_FILE);
@@ -551,6 +571,7 @@ static void end(struct daemon *daemon) {
         fleet_free(daemon->fleet);
         plugins_free(daemon->plugins);
         driver_registry_free(daemon->registry);
+        ble_free(daemon->ble);
         store_free(daemon->store);
         for (size_t i = 0; i < ARRAY_SIZE(daemon->signals); i++)
                 loop_signal_remove(daemon->signals[i]);
@@ -588,7 +609,10 @@ static int load_and_run(const char *config_file) {
         daemon.live_settings = daemon.settings;
         log_set_level(daemon.settings->log.level);
         r = loop_new(&daemon.loop);
-        if (r >= 0 && load_plugins(daemon.loop, daemon.settings, log_config_mistakes, &daemon.registry, &daemon.plugins) < 0) {
+        if (r >= 0)
+                r = make_ble(daemon.loop, daemon.settings, &daemon.ble);
+        if (r >= 0 && load_plugins(&(struct plugins_options){ .loop = daemon.loop, .settings = daemon.settings, .ble = daemon.ble }, log_config_mistakes,
+                                   &daemon.registry, &daemon.plugins) < 0) {
                 end(&daemon);
                 return DAEMON_EXIT_CONFIG;
         }
@@ -622,13 +646,16 @@ int daemon_diagnose(const char *config_file) {
         struct driver_registry *registry = NULL;
         struct plugins *plugins = NULL;
         struct loop *loop = NULL;
+        struct ble *ble = NULL;
         struct api_options options = { 0 };
         int r = load_settings(config_file, print_mistakes, &settings);
         if (r < 0)
                 return DAEMON_EXIT_CONFIG;
         r = loop_new(&loop);
         if (r >= 0)
-                r = load_plugins(loop, settings, print_mistakes, &registry, &plugins);
+                r = make_ble(loop, settings, &ble);
+        if (r >= 0)
+                r = load_plugins(&(struct plugins_options){ .loop = loop, .settings = settings, .ble = ble }, print_mistakes, &registry, &plugins);
         options = (struct api_options){ .loop = loop, .settings = settings, .registry = registry, .plugins = plugins };
         if (r >= 0)
                 r = api_diagnose(&options, &json);
@@ -638,6 +665,7 @@ int daemon_diagnose(const char *config_file) {
                 puts(text);
         plugins_free(plugins);
         driver_registry_free(registry);
+        ble_free(ble);
         loop_free(loop);
         return r < 0 ? DAEMON_EXIT_FAILED : DAEMON_EXIT_OK;
 }

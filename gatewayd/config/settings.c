@@ -375,6 +375,27 @@ static void load_serial(struct loader *loader, const struct place *place) {
         read_list(loader, place, "ports", &path_rule, &settings->serial.ports);
 }
 
+/* all, hci0, 00:00:5E:00:53:01 */
+static bool is_adapter(const char *word) {
+        if (str_starts_with(word, "hci"))
+                return word[3] && strspn(word + 3, "0123456789") == strlen(word + 3);
+        return str_equal(word, "all") || (strlen(word) == 17 && strspn(word, "0123456789abcdefABCDEF:") == 17);
+}
+
+static void load_ble(struct loader *loader, const struct place *place) {
+        static const struct word_rule rule = {is_adapter, "`all`, a name such as hci0 or an address"};
+        struct settings *settings = loader->settings;
+
+        read_list(loader, place, "adapters", &rule, &settings->ble.adapters);
+        settings->ble.sessions = setting_number(place->values, "sessions");
+        settings->ble.attempts = setting_number(place->values, "attempts");
+        settings->ble.power = setting_bool(place->values, "power");
+        settings->ble.pairing = text_or_empty(place, "pairing");
+        settings->ble.passkey_file = text_or_empty(place, "passkey_file");
+        if (str_equal(settings->ble.pairing, "passkey") && !settings->ble.passkey_file[0])
+                complain(loader, place, "pairing", "passkey needs passkey_file");
+}
+
 static void load_mcuboot(struct loader *loader, const struct place *place) {
         struct settings *settings = loader->settings;
 
@@ -392,6 +413,7 @@ static void load_plain_sections(struct loader *loader) {
                 {"gateway", load_gateway}, {"log", load_log},       {"artifacts", load_artifacts}, {"trust", load_trust},
                 {"https", load_https},     {"notify", load_notify}, {"mqtt", load_mqtt},           {"policy", load_policy},
                 {"limits", load_limits},   {"serial", load_serial}, {"mcuboot", load_mcuboot},
+                {"ble", load_ble},
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(sections); i++) {
@@ -574,6 +596,7 @@ void settings_free(struct settings *settings) {
         str_list_deinit(&settings->gateway.auto_adopt);
         str_list_deinit(&settings->notify.on);
         str_list_deinit(&settings->serial.ports);
+        str_list_deinit(&settings->ble.adapters);
         str_list_deinit(&settings->mcuboot.public_keys);
         free(settings->artifacts.allow_ranges);
         time_windows_free(settings->policy.maintenance_windows, settings->policy.n_maintenance_windows);

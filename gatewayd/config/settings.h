@@ -146,6 +146,15 @@ struct settings {
         } serial;
 
         struct {
+                struct str_list adapters; /* names or addresses; "all" */
+                int64_t sessions;
+                int64_t attempts;
+                bool power;
+                const char *pairing; /* "never", "just-works", "passkey" */
+                const char *passkey_file;
+        } ble;
+
+        struct {
                 struct str_list public_keys; /* paths of PEM files */
                 bool require_signature;
         } mcuboot;

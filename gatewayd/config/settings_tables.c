@@ -148,6 +148,17 @@ static const struct gw_setting serial_table[] = {
         END,
 };
 
+static const struct gw_setting ble_table[] = {
+        LIST("adapters", "all", "Bluetooth adapters that may be used, by name (hci0) or address; `all`."),
+        INTEGER("sessions", 1, 20, "3", "Devices that one adapter is connected to at once."),
+        INTEGER("attempts", 1, 20, "5", "How often a connection is tried before that counts as a failure."),
+        BOOL("power", "no", "Switch an adapter on when it appears; what is blocked by rfkill stays off."),
+        ENUM("pairing", "never|just-works|passkey", "never",
+             "How far `device pair` may go: not at all, without a proof of who is on the other side, or only with a passkey."),
+        PATH("passkey_file", NULL, "The passkeys, one line a device: `<key or address> <6 digits>`. Mode 0600, owned by gatewayd's user."),
+        END,
+};
+
 static const struct gw_setting mcuboot_table[] = {
         LIST("public_keys", NULL, "PEM files of public keys that MCUboot images are checked against before a byte is sent."),
         BOOL("require_signature", "no", "Refuse images that are not signed by one of these keys."),
@@ -191,6 +202,7 @@ const struct settings_section_info settings_sections[] = {
         {"policy", false, policy_table, "What holds where a campaign does not say otherwise."},
         {"limits", false, limits_table, "Bounds that keep the machine alive."},
         {"serial", false, serial_table, "Serial ports."},
+        {"ble", false, ble_table, "Bluetooth Low Energy, through BlueZ. Nothing is done with it unless a driver wants it."},
         {"mcuboot", false, mcuboot_table, "Checks of MCUboot images on the gateway."},
         {"source", true, source_table, "One server of firmware files and its credentials, which are sent nowhere else."},
         {"device", true, device_table,

@@ -185,6 +185,8 @@ static void test_every_mistake_at_once(void **state) {
                 {30, "[https] client_key", "client_cert and client_key belong together"},
                 {32, "[notify] on", "\"finished\" is not one of paused, completed, canceled, superseded, expired, job-failed"},
                 {33, "[notify] command", "expected an absolute path, found \"notice\""},
+                {35, "[ble] adapters", "\"usb\" is not `all`, a name such as hci0 or an address"},
+                {36, "[ble] pairing", "passkey needs passkey_file"},
         };
         _cleanup_config_errors_ struct config_errors errors = CONFIG_ERRORS_INIT;
         _cleanup_settings_ struct settings *settings = parsed("[gatway]\n"                    /* 1 */
@@ -219,7 +221,10 @@ static void test_every_mistake_at_once(void **state) {
                                                               "client_key = /k\n"             /* 30 */
                                                               "[notify]\n"                    /* 31 */
                                                               "on = paused finished\n"        /* 32 */
-                                                              "command = notice\n",           /* 33 */
+                                                              "command = notice\n"            /* 33 */
+                                                              "[ble]\n"                       /* 34 */
+                                                              "adapters = hci1 usb\n"         /* 35 */
+                                                              "pairing = passkey\n",          /* 36 */
                                                               &errors);
 
         (void) state;

@@ -169,6 +169,84 @@ static const struct gw_device_api device_api = {
         .each = each_device,
 };
 
+/* --- Bluetooth --- */
+
+static struct ble *ble_of(const struct gw_host *host) {
+        return plugin_of(host)->plugins->options.ble;
+}
+
+static int gatt_state(const struct gw_host *host, struct gw_error *err) {
+        return ble_state(ble_of(host), err);
+}
+
+static void gatt_adapters(const struct gw_host *host, void (*found)(void *ctx, const struct gw_gatt_adapter *adapter), void *ctx) {
+        ble_adapters(ble_of(host), found, ctx);
+}
+
+static int gatt_watch(const struct gw_host *host, const struct gw_gatt_watch_options *options, void (*seen)(void *ctx, const struct gw_gatt_peer *peer), void *ctx,
+                      struct gw_gatt_watch **ret_watch) {
+        return ble_watch(ble_of(host), options, seen, ctx, ret_watch);
+}
+
+static void gatt_peers(const struct gw_host *host, void (*found)(void *ctx, const struct gw_gatt_peer *peer), void *ctx) {
+        ble_peers(ble_of(host), found, ctx);
+}
+
+static int gatt_scan(const struct gw_host *host, int64_t duration_ms, gw_gatt_done done, void *ctx, struct gw_gatt_task **ret_task) {
+        return ble_scan(ble_of(host), duration_ms, done, ctx, ret_task);
+}
+
+static int gatt_wait(const struct gw_host *host, const struct gw_gatt_wait_options *options,
+                     void (*heard)(void *ctx, const struct gw_gatt_peer *peer, const struct gw_error *why), void *ctx, struct gw_gatt_wait **ret_wait) {
+        return ble_wait(ble_of(host), options, heard, ctx, ret_wait);
+}
+
+static int gatt_open(const struct gw_host *host, const struct gw_gatt_open_options *options, const struct gw_gatt_handler *handler, void *ctx,
+                     struct gw_gatt **ret_gatt) {
+        return ble_open(ble_of(host), options, handler, ctx, ret_gatt);
+}
+
+static int gatt_forget(const struct gw_host *host, const char *key, gw_gatt_done done, void *ctx, struct gw_gatt_task **ret_task) {
+        return ble_forget(ble_of(host), key, done, ctx, ret_task);
+}
+
+static int gatt_pair(const struct gw_host *host, const char *key, gw_gatt_done done, void *ctx, struct gw_gatt_task **ret_task) {
+        return ble_pair(ble_of(host), key, done, ctx, ret_task);
+}
+
+static int gatt_unpair(const struct gw_host *host, const char *key, gw_gatt_done done, void *ctx, struct gw_gatt_task **ret_task) {
+        return ble_unpair(ble_of(host), key, done, ctx, ret_task);
+}
+
+static void gatt_bonds(const struct gw_host *host, void (*found)(void *ctx, const struct gw_gatt_peer *peer), void *ctx) {
+        ble_bonds(ble_of(host), found, ctx);
+}
+
+static const struct gw_gatt_api gatt_api = {
+        .size = sizeof gatt_api,
+        .state = gatt_state,
+        .adapters = gatt_adapters,
+        .watch = gatt_watch,
+        .watch_end = ble_watch_end,
+        .peers = gatt_peers,
+        .scan = gatt_scan,
+        .wait = gatt_wait,
+        .wait_cancel = ble_wait_cancel,
+        .open = gatt_open,
+        .close = ble_close,
+        .set_priority = ble_set_priority,
+        .characteristics = ble_characteristics,
+        .peer = ble_peer,
+        .link_open = ble_link_open,
+        .read = ble_read,
+        .write = ble_write,
+        .forget = gatt_forget,
+        .pair = gatt_pair,
+        .unpair = gatt_unpair,
+        .bonds = gatt_bonds,
+        .task_cancel = ble_task_cancel,
+};
+
 void host_init(struct plugin *plugin) {
         plugin->host = (struct gw_host){
                 .size = sizeof plugin->host,
@@ -184,5 +262,6 @@ void host_init(struct plugin *plugin) {
                 .device = &device_api,
                 .run = run_api(),
                 .internal = plugin,
+                .gatt = plugin->plugins->options.ble ? &gatt_api : NULL,
         };
 }

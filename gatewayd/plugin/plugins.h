@@ -9,6 +9,7 @@
 
 #include <gatewayd/plugin.h>
 
+#include "ble/ble.h"
 #include "config/settings.h"
 #include "driver/registry.h"
 #include "fleet/fleet.h"
@@ -20,6 +21,7 @@ struct plugins_options {
         struct loop *loop;
         const struct settings *settings; /* must outlive the plugins */
         struct driver_registry *registry;
+        struct ble *ble; /* NULL: no Bluetooth for plugins */
 };
 
 /* Loads every *.so of the plugin directory that the settings do not switch off, in order of name. A mistake in [plugin NAME] goes to
