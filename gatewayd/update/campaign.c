@@ -51,6 +51,8 @@ void campaign_free(struct campaign *campaign) {
                 job_free(job);
         timer_cancel(campaign->deadline_timer);
         timer_cancel(campaign->soak_timer);
+        timer_cancel(campaign->hold_timer);
+        windows_free(campaign->windows);
         for (size_t i = 0; i < campaign->n_files; i++)
                 free_file(&campaign->files[i]);
         free(campaign->files);
@@ -177,6 +179,8 @@ bool campaign_stop_fetching(struct campaign *campaign) {
 }
 
 void campaign_begin_files(struct campaign *campaign) {
+        if (!hold_may_fetch(campaign))
+                return;
         for (size_t i = 0; i < campaign->n_files; i++)
                 if (!campaign->files[i].fetch && !campaign->files[i].user.package && !gw_error_is_set(&campaign->files[i].error))
                         begin_file(&campaign->files[i]);
@@ -202,12 +206,38 @@ struct job *campaign_find_job(struct campaign *campaign, const struct gw_device 
         return NULL;
 }
 
+static bool was_updated_by(const struct campaign *campaign, const struct gw_device *device, const char *id) {
+        _cleanup_job_row_ struct job_row row = { 0 };
+        return job_table_find_updated(campaign->update->options.store, id, device->id, &row) >= 0;
+}
+
+enum fleet_selected campaign_select(const struct campaign *campaign, const struct gw_device *device, const char **ret_member) {
+        const struct campaign_document *document = campaign->document;
+        enum fleet_selected selected = fleet_select(&document->devices, device, ret_member);
+        const char *member = NULL;
+        if (selected == FLEET_SELECTED_NO)
+                return selected;
+        if (document->devices.updated_by && !was_updated_by(campaign, device, document->devices.updated_by))
+                member = "updated_by";
+        else if (document->rollback_of && !was_updated_by(campaign, device, document->rollback_of))
+                member = "rollback_of";
+        if (member && ret_member)
+                *ret_member = member;
+        return member ? FLEET_SELECTED_NO : selected;
+}
+
 int campaign_take_device(struct campaign *campaign, struct gw_device *device) {
         if (!device->adopted || campaign_state_is_final(campaign->state) || campaign_find_job(campaign, device))
                 return 0;
-        if (fleet_select(&campaign->document->devices, device, NULL) != FLEET_SELECTED_YES)
+        switch (campaign_select(campaign, device, NULL)) {
+        case FLEET_SELECTED_NO:
                 return 0;
-        return job_create(campaign, device);
+        case FLEET_SELECTED_UNKNOWN:
+                return job_create(campaign, device, true);
+        case FLEET_SELECTED_YES:
+                return job_create(campaign, device, false);
+        }
+        return 0;
 }
 
 static void take_device(void *ctx, struct gw_device *device) {

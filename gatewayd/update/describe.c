@@ -117,6 +117,8 @@ const char *job_reason(const struct job *job) {
                 return job->row.reason;
         if (!rollout_is_open(job))
                 return "wave";
+        if (campaign->hold && campaign->state == CAMPAIGN_STATE_IN_PROGRESS)
+                return campaign->hold;
         for (size_t i = 0; i < campaign->n_files; i++)
                 if (!gw_error_is_set(&campaign->files[i].error) && !package_is_ready(campaign->files[i].user.package))
                         return campaign->files[i].waiting[0] ? campaign->files[i].waiting : "fetching";

@@ -13,6 +13,7 @@
  *     record.c     events and audit                                         verify.c    signatures, claims, refusals
  *     upkeep.c     deletes old rows                                         signed.c    signed campaigns, keys that come and go
  *     rollout.c    from wave to wave; stops itself                           waves.c, abort.c   what it decides by
+ *     hold.c       jitter, maintenance windows, the clock                    start_rule.c       what it decides by
  *
  *     offer -> campaign -> job (queued) -> schedule -> job_run -> driver/run -> job (final) -> campaign (completed)
  *
@@ -23,7 +24,9 @@
 #include "base/list.h"
 #include "document/campaign.h"
 #include "document/names.h"
+#include "document/windows.h"
 #include "driver/run.h"
+#include "fleet/selector.h"
 #include "loop/timer.h"
 #include "store/campaign_table.h"
 #include "store/job_table.h"
@@ -84,7 +87,12 @@ struct campaign {
         struct list later; /* would be ready, but their wave is not open yet */
         size_t n_jobs, n_unfinished, n_running;
         bool started_any;
-        struct timer *deadline_timer, *soak_timer;
+        struct timer *deadline_timer, *soak_timer, *hold_timer;
+        struct windows *windows;   /* of its policy; NULL none */
+        const char *hold;          /* name of what holds it back as a whole; NULL nothing */
+        int64_t window_closes_ms;  /* the one that is open; wall clock */
+        int64_t longest_window_ms; /* until its deadline; 0: to be found out */
+        int64_t jitter_until_ms;   /* monotonic; 0: not known since the start */
         int64_t soak_until_ms; /* monotonic; 0: not known since the start */
         bool look;             /* something happened that its waves and thresholds must see */
         bool has_begun; /* its waves were chosen */
@@ -144,6 +152,8 @@ struct update {
         uint64_t n_silent_refusals;
         struct list replies; /* answers that wait for a sync */
         struct timer *schedule_timer, *upkeep_timer;
+        struct time_zones *zones;
+        struct windows *windows; /* of the gateway; NULL none */
         bool begun, stopping;
         void (*stopped)(void *ctx);
         void *stopped_ctx;
@@ -236,7 +246,7 @@ void campaign_keep_file(struct campaign_file *file);
 bool campaign_is_over(const struct campaign *campaign);
 /* Downloads end later, and tell it: true while one has not, until then the campaign must not be freed. */
 bool campaign_stop_fetching(struct campaign *campaign);
-/* Opens or fetches the files. */
+/* Opens or fetches the files, unless it is held or its jitter is not over. */
 void campaign_begin_files(struct campaign *campaign);
 /* Takes in every adopted device that matches and is not in it yet. */
 int campaign_take_devices(struct campaign *campaign);
@@ -251,12 +261,15 @@ void campaign_arm_deadline(struct campaign *campaign);
 struct job *campaign_find_job(struct campaign *campaign, const struct gw_device *device);
 /* Stops every job as far as it goes: pause (QUEUED), cancel, supersede, deadline. ret_busy gets those that could not be stopped. */
 void campaign_stop_jobs(struct campaign *campaign, enum job_state state, struct json *ret_busy);
+/* Does the campaign mean this device? ret_member as of fleet_select(). */
+enum fleet_selected campaign_select(const struct campaign *campaign, const struct gw_device *device, const char **ret_member);
 struct campaign_file *campaign_find_file(struct campaign *campaign, const uint8_t digest[DIGEST_SIZE]); /* NULL */
 
 /* --- job.c --- */
 int job_new(struct campaign *campaign, struct gw_device *device, struct job_row *row, struct job **ret_job);
 void job_free(struct job *job);
-int job_create(struct campaign *campaign, struct gw_device *device);
+/* undecided: whether the campaign means it will be known when the device was read. */
+int job_create(struct campaign *campaign, struct gw_device *device, bool undecided);
 /* Queued or waiting: the reason a person sees; wakes again after delay_ms (0 = only by events). */
 void job_wait(struct job *job, const char *reason, uint32_t wakes, int64_t delay_ms);
 void job_make_ready(struct job *job);
@@ -272,6 +285,8 @@ int job_write(struct job *job);
 int job_stop(struct job *job, enum job_state state);
 /* Goes on whatever the state of its campaign is: behind the point of no return, or on its way back from a trial. */
 bool job_must_end(const struct job *job);
+/* Nothing was begun, or it stands before a step at which a later run can begin again. */
+bool job_may_stop(const struct job *job);
 /* Goes on in another revision of its campaign, with its run and all that it has. */
 int job_move(struct job *job, struct campaign *campaign);
 bool job_is_final(const struct job *job);
@@ -287,6 +302,29 @@ void rollout_look(struct campaign *campaign);
 /* Resumed in spite of its thresholds: they count from here. */
 int rollout_forgive(struct campaign *campaign);
 int rollout_retried(struct campaign *campaign);
+
+/* --- hold.c --- */
+/* timezone-unknown. */
+int hold_read_windows(struct campaign *campaign, struct gw_error *err);
+void hold_read_gateway_windows(struct update *update);
+bool hold_has_windows(const struct campaign *campaign);
+struct windows_state hold_windows_at(const struct campaign *campaign, int64_t wall_ms);
+int64_t hold_longest_window_ms(struct campaign *campaign);
+int64_t hold_jitter_ms(const struct campaign *campaign);
+bool hold_may_fetch(struct campaign *campaign);
+/* Sets campaign.hold; when a window closes its jobs are stopped. */
+void hold_look(struct campaign *campaign);
+/* 0; -EAGAIN with `window`, -EINVAL with `does-not-fit-window`. eta_ms 0: nobody knows. */
+int hold_judge_eta(struct campaign *campaign, const struct gw_device *device, int64_t eta_ms, struct gw_error *err);
+/* The same for a window as it will be: 0 or -EINVAL. */
+int hold_judge_plan(struct campaign *campaign, const struct gw_device *device, int64_t eta_ms, struct gw_error *err);
+/* Must the job not enter this step any more in the window that is open? */
+bool hold_stops_before(const struct job *job, const char *step);
+
+/* --- plan.c --- */
+/* What the driver says of an order. */
+int plan_ask_driver(const struct update *update, const struct gw_device *device, const struct gw_order *order, struct gw_plan *ret_plan,
+                    struct gw_error *err);
 
 /* --- job_run.c --- */
 /* To the listeners, now. */

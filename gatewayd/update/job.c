@@ -87,11 +87,12 @@ static int record_state(struct job *job, const char *type) {
         return record_event(job->campaign->update, type, job->campaign, job->row.device, body);
 }
 
-int job_create(struct campaign *campaign, struct gw_device *device) {
+int job_create(struct campaign *campaign, struct gw_device *device, bool undecided) {
         struct update *update = campaign->update;
         _cleanup_job_row_ struct job_row row = { .campaign_id = campaign->row.campaign_id, .attempt = 1, .queued_ms = update_wall_ms(update) };
         struct job *job;
         int r;
+        row.undecided = undecided;
         if (campaign->has_begun) /* it comes late */
                 row.wave = (int64_t) rollout_n_waves(campaign) - 1;
         row.device = strdup(device->id);
@@ -317,11 +318,15 @@ bool job_must_end(const struct job *job) {
         return !job_is_final(job) && (job->row.committed || job->winding_down);
 }
 
-/* It waits, and the device may run the new image on trial: only the driver can take it back. */
-static bool may_be_on_trial(const struct job *job) {
+bool job_may_stop(const struct job *job) {
         const struct driver_registry *registry = job->campaign->update->options.registry;
         const struct gw_driver *driver = job->device ? driver_registry_find(registry, job->device->driver) : NULL;
-        return driver && job->device->adopted && job->row.step && !run_step_is_resumable(driver, GW_OPERATION_UPDATE, job->row.step);
+        return !driver || !job->row.step || run_step_is_resumable(driver, GW_OPERATION_UPDATE, job->row.step);
+}
+
+/* It waits, and the device may run the new image on trial: only the driver can take it back. */
+static bool may_be_on_trial(const struct job *job) {
+        return job->device && job->device->adopted && !job_may_stop(job);
 }
 
 static int stop_waiting(struct job *job, enum job_state state) {

@@ -7,9 +7,11 @@
 #include "base/backoff.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "update/start_rule.h"
 
 #define BACKOFF_MAX_MS (5 * 60 * 1000)
 #define REJECTED_WAIT_MS (5 * 60 * 1000)
+#define BATTERY_WAIT_MS (30 * 60 * 1000) /* asking costs battery, too */
 
 /* The owner of a job's run: what the step engine reports becomes rows, events and the job's next state. */
 
@@ -43,10 +45,24 @@ static int remember_before(struct job *job) {
         return 0;
 }
 
+static int check_battery(const struct job *job, struct gw_error *err) {
+        int percent = job->device->battery_percent, min_percent = job->campaign->document->policy.battery_min_percent;
+        if (battery_is_enough(percent, min_percent))
+                return 0;
+        gw_error_set(err, "low-battery", "its battery has %d %%, the campaign wants %d %%", percent, min_percent);
+        return -EAGAIN;
+}
+
 static int run_prepared(void *ctx, struct gw_run *run, struct gw_error *err) {
         struct job *job = ctx;
         int r;
         (void) run;
+        /* Before a reset; on trial a device has to get through, whatever its battery says. */
+        if (!job->row.step || job_may_stop(job)) {
+                r = check_battery(job, err);
+                if (r < 0)
+                        return r;
+        }
         free(TAKE_PTR(job->row.reason)); /* until here it may only look whether it still has to wait, and for what */
         /* What was begun is not judged anew: behind the first journaled step the device may well look different. */
         if (job->row.step)
@@ -115,7 +131,10 @@ static void run_journal(void *ctx, struct gw_run *run, const char *step) {
         struct update *update = job->campaign->update;
         char *copy = strdup(step);
         int r = copy ? copy_blob(job) : -ENOMEM;
-        (void) run;
+        if (hold_stops_before(job, step)) { /* it is written down as the step to go on at; then the run ends before it */
+                job->stopping = run_stop(run, GW_STOP_PAUSE) >= 0;
+                job->stop_state = JOB_STATE_QUEUED;
+        }
         if (r >= 0) {
                 free(job->row.step);
                 job->row.step = TAKE_PTR(copy);
@@ -229,7 +248,9 @@ static void try_again(struct job *job, const struct run_end *end) {
 }
 
 static void end_failed(struct job *job, const struct run_end *end) {
-        if (driver_registry_error_class(job->campaign->update->options.registry, end->error.name) == GW_ERROR_WAIT && !job->row.committed)
+        if (strcmp(end->error.name, "low-battery") == 0 && end->rejected)
+                job_wait(job, end->error.name, GW_WAKE_TIMER, BATTERY_WAIT_MS);
+        else if (driver_registry_error_class(job->campaign->update->options.registry, end->error.name) == GW_ERROR_WAIT && !job->row.committed)
                 job_wait(job, end->error.name, GW_WAKE_SEEN | GW_WAKE_TIMER, REJECTED_WAIT_MS);
         else if (end->rejected || (!job->row.step && is_refusal(end->error.name)))
                 (void) job_finish(job, JOB_STATE_REJECTED, end);

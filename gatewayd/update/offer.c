@@ -43,7 +43,7 @@ static bool goes_on(const struct job *job, struct campaign *next) {
         if (!file || gw_error_is_set(&file->error) || !package_is_ready(file->user.package))
                 return false;
         return next->document->policy.mode == job->campaign->document->policy.mode &&
-               fleet_select(&next->document->devices, job->device, NULL) != FLEET_SELECTED_NO;
+               campaign_select(next, job->device, NULL) != FLEET_SELECTED_NO;
 }
 
 static void supersede(struct campaign *campaign, struct campaign *next) {
@@ -67,13 +67,11 @@ void offer_supersede(struct campaign *campaign) {
                         supersede(old, campaign);
 }
 
-/* What nobody approved fetches nothing. */
 static void adopt_files(struct campaign *campaign) {
         for (size_t i = 0; i < campaign->n_files; i++)
                 if (campaign->files[i].user.package)
                         campaign_keep_file(&campaign->files[i]);
-        if (campaign_pause_of(campaign) != CAMPAIGN_PAUSE_NEEDS_APPROVAL)
-                campaign_begin_files(campaign);
+        campaign_begin_files(campaign);
 }
 
 static int answer_accepted(struct offer *offer, const struct campaign *campaign, bool known) {
@@ -313,7 +311,8 @@ static int make_campaign(struct offer *offer, const struct offer_origin *origin,
         }
         offer->campaign->visiting = true;
         offer->campaign->offer = offer;
-        return 0;
+        r = hold_read_windows(offer->campaign, err);
+        return r < 0 ? r : 0;
 }
 
 static int begin(struct offer *offer, const struct offer_origin *origin, const struct json *json, struct json_errors *mistakes,

@@ -66,16 +66,17 @@ static void add_refusal(struct planner *planner, const struct gw_device *device,
         json_set_string(row, "text", err->text);
 }
 
-static int ask_driver(struct planner *planner, const struct gw_device *device, const struct gw_order *order, struct gw_plan *plan, struct gw_error *err) {
-        const struct driver_registry *registry = planner->offer->update->options.registry;
+int plan_ask_driver(const struct update *update, const struct gw_device *device, const struct gw_order *order, struct gw_plan *ret_plan,
+                    struct gw_error *err) {
+        const struct driver_registry *registry = update->options.registry;
         const struct gw_driver *driver = driver_registry_find(registry, device->driver);
         struct gw_plan_request request = { .size = sizeof request, .device = device, .order = order };
-        *plan = (struct gw_plan){ .size = sizeof *plan, .mode = order->mode, .work = GW_PLAN_UPLOAD };
+        *ret_plan = (struct gw_plan){ .size = sizeof *ret_plan, .mode = order->mode, .work = GW_PLAN_UPLOAD };
         if (!driver || !driver_registry_is_started(registry, device->driver)) {
                 gw_error_set(err, "driver-unavailable", "no driver %s is running", device->driver);
                 return -ENOENT;
         }
-        return driver->plan ? driver->plan(driver_registry_instance(registry, device->driver), &request, plan, err) : 0;
+        return driver->plan ? driver->plan(driver_registry_instance(registry, device->driver), &request, ret_plan, err) : 0;
 }
 
 static void plan_selected(struct planner *planner, const struct gw_device *device) {
@@ -91,7 +92,9 @@ static void plan_selected(struct planner *planner, const struct gw_device *devic
         if (r >= 0)
                 r = order_check(campaign, device, order, file, &err);
         if (r >= 0)
-                r = ask_driver(planner, device, order, &plan, &err);
+                r = plan_ask_driver(campaign->update, device, order, &plan, &err);
+        if (r >= 0)
+                r = hold_judge_plan(planner->offer->campaign, device, plan.duration_ms, &err);
         if (r < 0) {
                 add_refusal(planner, device, r, &err);
                 return;

@@ -104,8 +104,8 @@ void rollout_begin(struct campaign *campaign) {
 
 /* Reasons that lie with the device: while it waits for one of these, nobody can say when it will be worked. */
 static bool lies_with_device(const char *reason) {
-        static const char *const names[] = { "not-seen",          "low-battery",     "battery-unknown", "weak-signal", "model-unknown", "model-conflict",
-                                             "inventory-unknown", "driver-unavailable" };
+        static const char *const names[] = { "not-seen",       "low-battery",       "weak-signal",       "model-unknown",
+                                             "model-conflict", "inventory-unknown", "driver-unavailable" };
         for (size_t i = 0; i < ARRAY_SIZE(names); i++)
                 if (str_equal(reason, names[i]))
                         return true;

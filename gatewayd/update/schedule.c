@@ -4,6 +4,8 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "base/str.h"
+#include "update/start_rule.h"
 
 #define INSPECTIONS_MAX 16 /* automatic ones at once, where the campaign does not work more devices at once anyway */
 
@@ -43,13 +45,22 @@ void schedule_device_done(struct gw_device *device) {
                         job_make_ready(job);
 }
 
+static bool is_too_weak(const struct job *job) {
+        return !job->row.step && !signal_is_enough(job->device->rssi_dbm, job->campaign->document->devices.rssi_min_dbm);
+}
+
+/* It may advertise many times a second. */
+static bool is_still_too_weak(const struct job *job) {
+        return str_equal(job->row.reason, "weak-signal") && is_too_weak(job);
+}
+
 static void device_heard(struct gw_device *device) {
         struct device_work *work = device->work;
         struct job *job;
         if (!work)
                 return;
         LIST_FOREACH(job, &work->jobs, device_link)
-                if (!job_is_final(job) && (job->wakes & GW_WAKE_SEEN))
+                if (!job_is_final(job) && (job->wakes & GW_WAKE_SEEN) && !is_still_too_weak(job))
                         job_make_ready(job);
 }
 
@@ -177,9 +188,54 @@ static void end_unstarted(struct job *job, const struct gw_error *err) {
                 (void) job_finish_error(job, job->row.step ? JOB_STATE_FAILED : JOB_STATE_REJECTED, err);
 }
 
+/* The driver's estimate; where it has none, what the devices before took. */
+static int64_t estimate_ms(const struct job *job) {
+        const struct campaign *campaign = job->campaign;
+        struct gw_error err = { 0 };
+        struct gw_plan plan;
+        const struct job *other;
+        int64_t sum_ms = 0, n = 0;
+        if (plan_ask_driver(campaign->update, job->device, job->order, &plan, &err) >= 0 && plan.duration_ms > 0)
+                return plan.duration_ms;
+        LIST_FOREACH(other, &campaign->jobs, link)
+                if (other->state == JOB_STATE_SUCCEEDED && other->row.started_ms > 0) {
+                        sum_ms += MAX(other->row.finished_ms - other->row.started_ms, 0);
+                        n++;
+                }
+        return n > 0 ? sum_ms / n : 0;
+}
+
+static int judge_window(struct job *job, struct gw_error *err) {
+        struct campaign *campaign = job->campaign;
+        if (job_must_end(job) || !job_may_stop(job) || !hold_has_windows(campaign))
+                return 0;
+        return hold_judge_eta(campaign, job->device, estimate_ms(job), err);
+}
+
+/* Whether the campaign means the device had to be found out; now it is known, or the device is asked. 0: it does. */
+static int decide(struct job *job, struct gw_error *err) {
+        const char *member = NULL;
+        if (!job->row.undecided)
+                return 0;
+        switch (campaign_select(job->campaign, job->device, &member)) {
+        case FLEET_SELECTED_UNKNOWN:
+                gw_error_set(err, "inventory-unknown", "what devices.%s asks for is not known of %s yet", member, job->row.device);
+                return -EAGAIN;
+        case FLEET_SELECTED_NO:
+                gw_error_set(err, "not-selected", "devices.%s does not mean %s", member, job->row.device);
+                return -EINVAL;
+        case FLEET_SELECTED_YES:
+                break;
+        }
+        job->row.undecided = false;
+        return job_write(job);
+}
+
 static void not_startable(struct job *job, int r, const struct gw_error *err) {
         if (job->winding_down)
                 end_unstarted(job, err);
+        else if (r == -EAGAIN && strcmp(err->name, "window") == 0)
+                job_wait(job, err->name, 0, 0); /* the next opening wakes it */
         else if (r == -EAGAIN && strcmp(err->name, "model-conflict") != 0)
                 ask_device(job, err->name);
         else if (r == -EAGAIN)
@@ -207,7 +263,15 @@ static void start_job(struct job *job) {
                 job_wait(job, "busy", 0, 0);
                 return;
         }
-        r = prepare_order(job, &err);
+        if (is_too_weak(job)) {
+                job_wait(job, "weak-signal", GW_WAKE_SEEN, 0);
+                return;
+        }
+        r = decide(job, &err);
+        if (r >= 0)
+                r = prepare_order(job, &err);
+        if (r >= 0)
+                r = judge_window(job, &err);
         if (r >= 0)
                 r = job_run_start(job, &err) < 0 ? -EIO : 0;
         if (r < 0)
@@ -228,11 +292,13 @@ static bool files_are_decided(const struct campaign *campaign) {
 
 static void schedule_campaign(struct update *update, struct campaign *campaign) {
         struct job *job;
+        if (!campaign->hold_timer)
+                hold_look(campaign);
         if (!files_are_decided(campaign))
                 return;
         while (campaign->n_running < campaign->document->policy.concurrency && update->n_running < (size_t) update->options.settings->limits.jobs) {
                 job = LIST_FIRST(&campaign->ready, struct job, ready_link);
-                if (!job || (campaign->state != CAMPAIGN_STATE_IN_PROGRESS && !job_must_end(job)))
+                if (!job || ((campaign->state != CAMPAIGN_STATE_IN_PROGRESS || campaign->hold) && !job_must_end(job)))
                         return;
                 list_remove(&job->ready_link);
                 start_job(job);

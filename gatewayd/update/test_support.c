@@ -117,9 +117,15 @@ static void upload_is_over(void *ctx) {
         end_upload(run);
 }
 
+static void begins(const struct toy_run *run, const char *step) {
+        if (fixture.watch)
+                fixture.watch((int) (run->toy - fixture.toys), step);
+}
+
 static int upload_enter(void *ctx, struct gw_error *err) {
         struct toy_run *run = ctx;
         (void) err;
+        begins(run, "upload");
         fixture.n_running++;
         fixture.n_running_most = MAX(fixture.n_running_most, fixture.n_running);
         if (is_held(run, "upload"))
@@ -138,10 +144,18 @@ static bool waits(struct toy_run *run, const char *step) {
         return true;
 }
 
+static int mark_enter(void *ctx, struct gw_error *err) {
+        struct toy_run *run = ctx;
+        (void) err;
+        run_api()->next(run->run);
+        return 0;
+}
+
 static int activate_enter(void *ctx, struct gw_error *err) {
         struct toy_run *run = ctx;
         char old[GW_VERSION_MAX];
         (void) err;
+        begins(run, "activate");
         if (is_held(run, "activate") || waits(run, "activate"))
                 return 0;
         run->toy->n_activations++;
@@ -210,14 +224,18 @@ static const struct gw_step update_steps[] = {
         { "connect", connect_enter, 0, GW_STEP_PREPARE }, { "inspect", inspect_enter, 0, GW_STEP_PREPARE }, { "upload", upload_enter, 0, GW_STEP_RESUMABLE },
         { "activate", activate_enter, 0, 0 },             { "confirm", confirm_enter, 0, 0 },
 };
-static const struct gw_driver toy_driver = {
-        .name = "toy",
-        .operations = { [GW_OPERATION_UPDATE] = { update_steps, ARRAY_SIZE(update_steps) }, [GW_OPERATION_INSPECT] = { update_steps, 2 } },
-        .plan = toy_plan,
-        .run_new = toy_run_new,
-        .run_stop = toy_run_stop,
-        .run_free = toy_run_free,
+static const struct gw_step marked_steps[] = {
+        { "connect", connect_enter, 0, GW_STEP_PREPARE },     { "inspect", inspect_enter, 0, GW_STEP_PREPARE }, { "upload", upload_enter, 0, GW_STEP_RESUMABLE },
+        { "mark", mark_enter, 0, GW_STEP_RESUMABLE },         { "activate", activate_enter, 0, 0 },             { "confirm", confirm_enter, 0, 0 },
 };
+
+#define TOY_DRIVER(steps_)                                                                                                                  \
+        {                                                                                                                                  \
+                .name = "toy",                                                                                                             \
+                .operations = { [GW_OPERATION_UPDATE] = { steps_, ARRAY_SIZE(steps_) }, [GW_OPERATION_INSPECT] = { steps_, 2 } },          \
+                .plan = toy_plan, .run_new = toy_run_new, .run_stop = toy_run_stop, .run_free = toy_run_free,                              \
+        }
+static const struct gw_driver toy_driver = TOY_DRIVER(update_steps), marked_driver = TOY_DRIVER(marked_steps);
 
 /* --- the format: the version is the whole file --- */
 
@@ -285,11 +303,16 @@ static void do_not_sleep(void *ctx) {
         loop_stop(fixture.loop);
 }
 
+static bool clock_is_right(void *ctx) {
+        (void) ctx;
+        return !fixture.clock_is_wrong;
+}
+
 void open_all(void) {
         struct store_options store_options = { .now_wall_ms = fixture.clock.now_wall_ms, .sha256 = digest_sha256 };
         struct fleet_options fleet_options = { .clock = &fixture.clock.clock };
         struct artifacts_options artifact_options = { .clock = &fixture.clock.clock };
-        struct update_options update_options = { .clock = &fixture.clock.clock, .backoff_first_ms = 1 };
+        struct update_options update_options = { .clock = &fixture.clock.clock, .clock_is_credible = clock_is_right, .gateway_id = "test", .backoff_first_ms = 1 };
         struct gw_error err = { 0 };
         char path[128];
         assert_int_equal(fixture.is_virtual ? loop_new_virtual(&fixture.clock, &fixture.loop) : loop_new(&fixture.loop), 0);
@@ -299,7 +322,7 @@ void open_all(void) {
         store_options.path = path;
         assert_int_equal(store_open(fixture.loop, &store_options, &fixture.store, &err), 0);
         assert_int_equal(driver_registry_new(&fixture.registry), 0);
-        assert_int_equal(driver_registry_add(fixture.registry, &toy_driver, NULL, &err), 0);
+        assert_int_equal(driver_registry_add(fixture.registry, fixture.is_virtual ? &marked_driver : &toy_driver, NULL, &err), 0);
         assert_int_equal(driver_registry_add_format(fixture.registry, &toy_format, &err), 0);
         driver_registry_start(fixture.registry, no_driver_fails, NULL);
         fleet_options.loop = fixture.loop;
@@ -348,23 +371,37 @@ void close_all(void) {
         loop_free(fixture.loop);
 }
 
-static void set_up_toys(int n_toys, int n_with_model) {
+static struct settings *read_settings(int n_with_model, const char *more) {
         struct config_errors mistakes = CONFIG_ERRORS_INIT;
+        struct settings *settings = NULL;
         char text[8192];
-        size_t used;
+        size_t used = (size_t) snprintf(text, sizeof text, "[gateway]\nid = test\nstate_dir = %s\n", fixture.folder);
+        for (int i = 0; i < fixture.n_toys; i++)
+                used += (size_t) snprintf(text + used, sizeof text - used, "[device d%d]\ndriver = toy\nlabels = sensor\n%s", i,
+                                          i < n_with_model ? "model = acme,toy\n" : "");
+        used += (size_t) snprintf(text + used, sizeof text - used, "%s", more);
+        assert_int_equal(settings_parse("test.conf", text, used, &mistakes, &settings), 0);
+        config_errors_print(&mistakes, stderr);
+        assert_false(config_errors_any(&mistakes));
+        return settings;
+}
+
+static void set_up_toys(int n_toys, int n_with_model) {
         clock_fake_init(&fixture.clock, 1000, 1800000000000); /* 2027-01-15T08:00:00Z, a Friday */
         strcpy(fixture.folder, "/tmp/update-test-XXXXXX");
         assert_non_null(mkdtemp(fixture.folder));
         fixture.n_toys = n_toys;
-        used = (size_t) snprintf(text, sizeof text, "[gateway]\nid = test\nstate_dir = %s\n", fixture.folder);
-        for (int i = 0; i < n_toys; i++) {
+        for (int i = 0; i < n_toys; i++)
                 strcpy(fixture.toys[i].running, "1.0.0");
-                used += (size_t) snprintf(text + used, sizeof text - used, "[device d%d]\ndriver = toy\nlabels = sensor\n%s", i,
-                                          i < n_with_model ? "model = acme,toy\n" : "");
-        }
-        assert_int_equal(settings_parse("test.conf", text, used, &mistakes, &fixture.settings), 0);
-        config_errors_print(&mistakes, stderr);
-        assert_false(config_errors_any(&mistakes));
+        fixture.settings = read_settings(n_with_model, "");
+}
+
+void set_settings(const char *more) {
+        struct settings *old = fixture.settings;
+        fixture.settings = read_settings(fixture.n_toys, more);
+        update_set_settings(fixture.update, fixture.settings);
+        assert_int_equal(fleet_reload(fixture.fleet, fixture.settings, NULL), 0);
+        settings_free(old);
 }
 
 int set_up(void **state) {

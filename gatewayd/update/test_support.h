@@ -56,7 +56,9 @@ struct fixture {
         struct artifacts *artifacts;
         struct update *update;
         struct clock_fake clock;
-        bool is_virtual; /* its loop, too: weeks pass at once */
+        bool is_virtual; /* its loop, too: weeks pass at once. Then the driver also has a step "mark" before "activate", which resets */
+        bool clock_is_wrong; /* and known to be so */
+        void (*watch)(int toy, const char *step); /* a step that touches the device begins; NULL nobody */
         int n_toys;
         struct toy toys[TOYS];
         struct toy_run *held[TOYS];
@@ -91,4 +93,6 @@ void restart(void);
 int set_up(void **state);
 /* Thirty toys with a model on a virtual loop; each upload takes a minute. */
 int set_up_virtual(void **state);
+/* The daemon reads another gatewayd.conf: `more` behind the one of the start. */
+void set_settings(const char *more);
 int tear_down(void **state);

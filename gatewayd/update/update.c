@@ -164,6 +164,13 @@ static int load_bare(struct update *update, struct campaign_row *row, struct cam
         return r;
 }
 
+/* A zone that was there when it was accepted; without it nothing starts. */
+static void read_windows(struct campaign *campaign) {
+        struct gw_error err = { 0 };
+        if (hold_read_windows(campaign, &err) < 0)
+                log_error(&(struct log_fields){ .campaign = campaign->row.id, .error = err.name }, "%s", err.text);
+}
+
 int campaign_load(struct update *update, struct campaign_row *row, bool visiting, struct campaign **ret_campaign) {
         struct campaign *campaign;
         int64_t campaign_id = row->campaign_id;
@@ -172,8 +179,10 @@ int campaign_load(struct update *update, struct campaign_row *row, bool visiting
                 return r;
         campaign->visiting = visiting;
         campaign->look = campaign->has_begun = true;
-        if (!visiting)
+        if (!visiting) {
                 list_append(&update->campaigns, &campaign->link);
+                read_windows(campaign);
+        }
         r = job_table_each_of_campaign(update->options.store, campaign_id, load_job, campaign);
         if (r < 0) {
                 campaign_free(campaign);
@@ -314,6 +323,12 @@ int update_new(const struct update_options *options, struct update **ret_update,
         list_init(&update->signed_orders);
         list_init(&update->replies);
         update->announced_seq = event_table_newest(options->store);
+        update->zones = time_zones_new(TIME_ZONE_DIRECTORY);
+        if (!update->zones) {
+                update_free(update);
+                return -ENOMEM;
+        }
+        hold_read_gateway_windows(update);
         r = load_unfinished(update, err);
         if (r >= 0)
                 r = load_orphans(update);
@@ -351,8 +366,7 @@ static void begin_campaign(struct campaign *campaign) {
         enum job_state state = left_behind(campaign->state);
         struct job *job, *spare;
         campaign_arm_deadline(campaign);
-        if (campaign_pause_of(campaign) != CAMPAIGN_PAUSE_NEEDS_APPROVAL)
-                campaign_begin_files(campaign);
+        campaign_begin_files(campaign);
         LIST_FOREACH_SAFE(job, spare, &campaign->jobs, link) {
                 if (job_is_final(job))
                         continue;
@@ -422,6 +436,7 @@ void update_free(struct update *update) {
 
 void update_set_settings(struct update *update, const struct settings *settings) {
         update->options.settings = settings;
+        hold_read_gateway_windows(update);
         schedule(update);
 }
 
