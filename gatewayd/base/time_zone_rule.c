@@ -188,7 +188,7 @@ static int year_of(int64_t unix_s) {
 
 struct time_zone_span time_zone_rule_span(const struct time_zone_rule *rule, int64_t unix_s) {
         struct time_zone_span span = {INT64_MIN, INT64_MAX, rule->standard_s};
-        struct change_at changes[6];
+        struct change_at changes[10];
         size_t n = 0;
         int year;
 
@@ -199,8 +199,8 @@ struct time_zone_span time_zone_rule_span(const struct time_zone_rule *rule, int
         if (unix_s >= LAST_S)
                 return (struct time_zone_span){LAST_S, INT64_MAX, rule->standard_s};
         year = year_of(unix_s);
-        /* A time of up to a week before or behind its day may lie in the year beside. */
-        for (int y = year - 1; y <= year + 1; y++) {
+        /* A change may be a week before or behind its day, so in the year beside; the first and the last of them are known completely. */
+        for (int y = year - 2; y <= year + 2; y++) {
                 insert_change(changes, n++, (struct change_at){instant_of_change(&rule->to_summer, y, rule->standard_s), true});
                 insert_change(changes, n++, (struct change_at){instant_of_change(&rule->to_standard, y, rule->summer_s), false});
         }
