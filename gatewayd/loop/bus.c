@@ -15,6 +15,10 @@
 #define BUS_RETRY_MIN_MS 500
 #define BUS_RETRY_MAX_MS 30000
 #define BUS_BATCH_MAX 128 /* messages handled in one turn */
+/* Where so many messages come, waking up for each would cost more than the messages: they are collected for a moment. */
+#define BUS_CROWD_MESSAGES 20 /* within */
+#define BUS_CROWD_MS 100
+#define BUS_REST_MS 20
 
 struct bus {
         struct loop *loop;
@@ -30,6 +34,10 @@ struct bus {
         uint64_t timer_usec;         /* for which time limit it runs */
         int64_t retry_ms;
         char told[sizeof(((struct gw_error *) 0)->text)]; /* the last reason that was told */
+        struct timer *rest;          /* while it runs nothing is read */
+        int64_t counting_since_ms;
+        size_t n_counted;
+        bool crowded;
         bool released, in_callback;
 };
 
@@ -102,6 +110,7 @@ static void bus_lost(struct bus *bus, int error) {
 
         watch_close(bus);
         timer_cancel(TAKE_PTR(bus->timer));
+        timer_cancel(TAKE_PTR(bus->rest));
         loop_deferral_cancel(&bus->process);
         sd_bus_close(bus->connection);
         bus->connection = sd_bus_unref(bus->connection);
@@ -126,10 +135,31 @@ static void note_ready(struct bus *bus) {
         bus->handler->connected(bus->ctx, bus->connection);
 }
 
+static void rest_is_over(void *ctx) {
+        struct bus *bus = ctx;
+
+        bus->rest = NULL;
+        loop_deferral_schedule(&bus->process);
+}
+
+static void rest_if_crowded(struct bus *bus, size_t n_messages) {
+        int64_t now_ms = loop_now_ms(bus->loop);
+
+        bus->n_counted += n_messages;
+        if (now_ms - bus->counting_since_ms >= BUS_CROWD_MS) {
+                bus->crowded = bus->n_counted >= BUS_CROWD_MESSAGES && now_ms - bus->counting_since_ms < 2 * BUS_CROWD_MS;
+                bus->counting_since_ms = now_ms;
+                bus->n_counted = 0;
+        }
+        if (bus->crowded && !bus->rest)
+                (void) timer_start(bus->loop, BUS_REST_MS, rest_is_over, bus, &bus->rest);
+}
+
 static void bus_free_now(struct bus *bus);
 
 static void bus_process(void *ctx) {
         struct bus *bus = ctx;
+        size_t n_messages = 0;
         int r = 0;
 
         bus->in_callback = true;
@@ -137,8 +167,11 @@ static void bus_process(void *ctx) {
                 r = sd_bus_process(bus->connection, NULL);
                 if (r <= 0 || bus->released)
                         break;
+                n_messages++;
                 note_ready(bus);
         }
+        if (r == 0 && !bus->released)
+                note_ready(bus);
         bus->in_callback = false;
         if (bus->released)
                 bus_free_now(bus);
@@ -147,7 +180,7 @@ static void bus_process(void *ctx) {
         else if (r > 0)
                 loop_deferral_schedule(&bus->process);
         else
-                note_ready(bus);
+                rest_if_crowded(bus, n_messages);
 }
 
 static void on_time_limit(void *ctx) {
@@ -183,6 +216,8 @@ static void before_sleep(void *ctx) {
                 loop_deferral_schedule(&bus->process); /* something waits inside, or it is broken, which process says */
                 return;
         }
+        if (bus->rest)
+                events &= ~POLLIN;
         if (bus->watch->events != events) {
                 bus->watch->events = events;
                 uv_poll_start(&bus->watch->poll, (events & POLLIN ? UV_READABLE : 0) | (events & POLLOUT ? UV_WRITABLE : 0), on_poll);
@@ -240,6 +275,7 @@ int bus_new(struct loop *loop, const char *address, const struct bus_handler *ha
 static void bus_free_now(struct bus *bus) {
         watch_close(bus);
         timer_cancel(bus->timer);
+        timer_cancel(bus->rest);
         loop_deferral_cancel(&bus->process);
         loop_hook_remove(bus->hook);
         if (bus->connection) {
