@@ -236,14 +236,25 @@ static void room(void *ctx) {
 
 static const struct mqtt_handler mqtt_handler = { .connected = connected, .disconnected = disconnected, .message = message_came, .room = room };
 
-/* Two that take the connection from each other all day would both be useless, and the broker busy. */
-void door_mqtt_is_duplicate(struct door_mqtt *door) {
-        struct mqtt_failure failure = { .retry_in_ms = MQTT_TAKEN_OVER_BACKOFF_MS +
+static void stay_away(struct door_mqtt *door) {
+        struct mqtt_failure failure = { .err = door->duplicate,
+                                        .retry_in_ms = MQTT_TAKEN_OVER_BACKOFF_MS +
                                                        backoff_ms(1, MQTT_TAKEN_OVER_BACKOFF_MS, MQTT_TAKEN_OVER_BACKOFF_MS, backoff_random()) };
-        gw_error_set(&failure.err, "broker-session-taken-over", "another gateway with the id %s is connected to %s; this one stays away for a while",
-                     door->api->options.gateway_id, door->url.host);
         mqtt_stay_away(door->mqtt, failure.retry_in_ms);
         disconnected(door, &failure);
+}
+
+/* Two that take the connection from each other all day would both be useless: the one with the lower instance leaves for a while. */
+void door_mqtt_is_duplicate(struct door_mqtt *door, const char *instance) {
+        bool leaves = strcmp(door->instance, instance) < 0;
+        int64_t now_ms = loop_now_ms(door->api->options.loop);
+        door->duplicate_until_ms = now_ms + MQTT_DUPLICATE_TOLD_MS;
+        gw_error_set(&door->duplicate, "broker-session-taken-over", "another gateway with the id %s is connected to %s; %s", door->api->options.gateway_id,
+                     door->url.host, leaves ? "this one stays away for a while" : "they take the connection from each other");
+        if (log_limit_pass(&door->duplicates, now_ms, NULL))
+                log_error(&(struct log_fields){ .error = door->duplicate.name }, "mqtt: %s", door->duplicate.text);
+        if (leaves)
+                stay_away(door);
 }
 
 /* --- starting --- */
@@ -394,5 +405,8 @@ void door_mqtt_describe(const struct door_mqtt *door, struct json *json, struct 
         json_set_string(json, "state", door->connected_ms > 0 ? "connected" : "disconnected");
         if (door->connected_ms == 0 && door->retry_ms > now_ms)
                 json_set_int(json, "retry_in_ms", door->retry_ms - now_ms);
-        *ret_problem = gw_error_is_set(&door->error) ? door->error : door->events.error;
+        if (door->duplicate_until_ms > now_ms)
+                *ret_problem = door->duplicate;
+        else
+                *ret_problem = gw_error_is_set(&door->error) ? door->error : door->events.error;
 }

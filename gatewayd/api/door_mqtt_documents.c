@@ -303,6 +303,7 @@ void mqtt_documents_status_changed(struct door_mqtt *door) {
 /* The own status is looked at for as long as this is connected, the others once. */
 void mqtt_document_came(struct door_mqtt *door, const char *name, const struct mqtt_message *message) {
         _cleanup_json_ struct json *json = NULL;
+        const char *instance;
         if (message->size == 0)
                 return;
         if (strcmp(name, "status") != 0) {
@@ -314,8 +315,9 @@ void mqtt_document_came(struct door_mqtt *door, const char *name, const struct m
         /* Before the own one was delivered it is what an earlier life has left. */
         if (!door->documents.status_delivered || json_parse(message->payload, message->size, 0, &json, NULL) < 0)
                 return;
-        if (str_equal(json_member_text(json, "state"), "online") && !str_equal(json_member_text(json, "instance"), door->instance))
-                door_mqtt_is_duplicate(door);
+        instance = json_member_text(json, "instance");
+        if (str_equal(json_member_text(json, "state"), "online") && instance && strcmp(instance, door->instance) != 0)
+                door_mqtt_is_duplicate(door, instance);
 }
 
 void mqtt_documents_upkeep(struct door_mqtt *door) {

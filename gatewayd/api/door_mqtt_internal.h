@@ -29,6 +29,7 @@
 #define MQTT_REFUSED_MAX_MS (10 * 60 * 1000)
 #define MQTT_DOCUMENT_INTERVAL_MS 2000   /* between two publications of one device's document */
 #define MQTT_START_RETRY_MS (60 * 1000)  /* after credentials could not be read */
+#define MQTT_DUPLICATE_TOLD_MS (30 * 60 * 1000)
 #define MQTT_INSTANCE_SIZE 17
 
 struct door_mqtt;
@@ -137,7 +138,9 @@ struct door_mqtt {
         int64_t connected_ms; /* 0: not */
         int64_t retry_ms;     /* monotonic */
         struct gw_error error; /* why it is not connected; the last thing that was logged */
-        struct log_limit failures, retained, refused_filters, desired;
+        struct gw_error duplicate; /* another gateway with this id was seen */
+        int64_t duplicate_until_ms; /* health tells of it so long */
+        struct log_limit failures, retained, refused_filters, desired, duplicates;
 
         struct list desires; /* campaigns on their way in */
         size_t n_desired_bytes;
@@ -151,4 +154,4 @@ void door_mqtt_pump(struct door_mqtt *door);
 /* <own><name> */
 void door_mqtt_topic(const struct door_mqtt *door, const char *name, char topic[MQTT_TOPIC_MAX + 1]);
 /* Another gateway with this id is connected. */
-void door_mqtt_is_duplicate(struct door_mqtt *door);
+void door_mqtt_is_duplicate(struct door_mqtt *door, const char *instance);

@@ -146,6 +146,7 @@ class Client:
         self.messages = []
         self.arrived = queue.SimpleQueue()
         self.failures = []
+        self.holds_schemas = True
         self.acknowledged = {}
         self.n_requests = 0
         self.paho = paho.Client(client_id or f"{user}-{os.getpid()}-{id(self)}", protocol=paho.MQTTv5)
@@ -161,7 +162,8 @@ class Client:
     def _on_message(self, client, data, raw):
         message = Message(raw)
         try:
-            hold_against_schema(message)
+            if self.holds_schemas:
+                hold_against_schema(message)
         except AssertionError as error:
             self.failures.append(error)
         self.arrived.put(("message", message))

@@ -2,95 +2,16 @@
 """The MQTT door: the real daemon, a real mosquitto with the ACL of etc/mosquitto, simulated devices, orders signed by another program."""
 
 import json
-import os
 import time
 
 import pytest
 
 import harness
-from mqtt_broker import ACL, Broker
+from mqtt_site import ALL, OWN, broker, expect_record, has_ended, is_last_event, is_status, site  # noqa: F401
 from scenes import outcome
-from signer import Signer, campaign
+from signer import campaign
 
 CONFIRMED = ("succeeded", "updated", "hash-active-confirmed", None)
-OWN = "gatewayd/v1/gw/test-gateway"
-ALL = {"labels": ["sensor"]}
-FINAL = ("completed", "canceled", "superseded", "expired")
-
-
-@pytest.fixture
-def broker(tmp_path):
-    """broker(users=..., acl=...) -> a started Broker"""
-    running = []
-
-    def begin(**options):
-        one = Broker(tmp_path / f"broker{len(running)}", **options)
-        running.append(one)
-        return one
-
-    yield begin
-    for one in running:
-        one.stop(kill=True)
-
-
-@pytest.fixture
-def site(simulate, gateway, image, tmp_path, broker):
-    """site(...) -> Site: a broker, simulated devices, a gateway whose cache holds the file of every campaign."""
-
-    def make(n_devices=3, settings="", options=(), start_broker=True, **broker_options):
-        return Site(broker(**broker_options), simulate("--udp", "127.0.0.1:0", "--udp-count", n_devices, *options), gateway, image, tmp_path, settings)
-
-    return make
-
-
-class Site:
-    def __init__(self, broker, simulator, gateway, image, folder, settings):
-        self.broker = broker
-        self.simulator = simulator
-        self.signer = Signer("ci")
-        self.keys = folder / "keys"
-        self.signer.install(self.keys)
-        self.settings = f"[trust]\nkeys_dir = {self.keys}\n{broker.settings()}{settings}"
-        self.gateway = gateway(simulator.sections(extra="model = simboard\nlabels = sensor"), self.settings)
-        self.path, _ = image("1.1.0")
-        self.artifact = None
-        self.take_file()
-
-    def take_file(self):
-        """The file is in the cache: nothing is fetched."""
-        sha256 = self.gateway.import_file(self.path)["artifact"]["sha256"]
-        self.artifact = {"url": "https://fw.example/app.bin", "size": os.path.getsize(self.path), "sha256": sha256, "compatible": ["simboard"]}
-
-    def order(self, name="m-1", **members):
-        return self.signer.jws(campaign(self.artifact, ALL, name=name, **members))
-
-    def operator(self, *filters):
-        client = self.broker.client("operator")
-        client.subscribe("gatewayd/v1/client/operator/reply", *filters)
-        return client
-
-
-def is_status(state="online"):
-    return lambda message: message.topic == f"{OWN}/status" and message.json and message.json["state"] == state
-
-
-def has_ended(name):
-    return lambda message: message.topic == f"{OWN}/campaign/{name}" and message.json and message.json["campaign"]["state"] in FINAL
-
-
-def is_last_event(name):
-    return lambda message: message.topic == f"{OWN}/event" and message.json["type"] == "campaign-state" and message.json.get(
-        "campaign") == name and message.json["data"]["state"] in FINAL
-
-
-def expect_record(events, record):
-    """Everything that the gateway has written down, in order, each once."""
-    keys = [(event["gateway"], event["epoch"], event["seq"]) for event in events]
-    assert len(set(keys)) == len(keys)
-    assert [event["seq"] for event in events] == sorted(event["seq"] for event in events)
-    assert [event["seq"] for event in events] == [event["seq"] for event in record]
-    assert events == record
-
 
 # --- a whole campaign ---
 
@@ -118,3 +39,162 @@ def test_a_campaign_over_mqtt(site):
     assert [(row["door"], row["principal"]) for row in rows if row["command"] == "campaign.start"] == [("mqtt", "ci")]
     place.gateway.stop()
     assert desk.take(is_status("offline")).json["epoch"] == status.json["epoch"]
+
+
+# --- who is spoken to, and where the answer goes ---
+
+
+def test_the_desired_state(site):
+    place = site()
+    desk = place.operator(f"{OWN}/#")
+    desk.take(is_status())
+    # A retained document is accepted when it comes, and again at each connect.
+    desk.publish("gatewayd/v1/all/desired/m-1", place.order(), retain=True)
+    assert desk.take(has_ended("m-1")).json["campaign"]["counts"]["succeeded"] == 3
+    # Taken away: nothing happens.
+    desk.publish("gatewayd/v1/all/desired/m-1", b"", retain=True)
+    desk.publish(f"{OWN}/desired/nonsense", b"{}", retain=True)
+    desk.publish(f"{OWN}/desired/other", place.order("m-2", aud=["another-gateway"]), retain=True)
+    desk.publish(f"{OWN}/desired/m-3", place.order("m-3"), retain=True)
+    assert desk.take(has_ended("m-3")).json["campaign"]["results"] == {"already": 3}
+    assert [c["id"] for c in desk.call("campaign.list")["campaigns"]] == ["m-3", "m-1"]
+    assert "the desired campaign nonsense is not accepted" in place.gateway.log()
+    place.gateway.stop()
+    place.gateway.start()
+    desk.take(is_status())
+    assert [c["id"] for c in desk.call("campaign.list")["campaigns"]] == ["m-3", "m-1"]
+
+
+def test_only_who_is_addressed_answers(site):
+    place = site()
+    desk = place.operator(f"{OWN}/reply")
+    first = desk.request("gatewayd/v1/all/command", "campaign.start", {"jws": place.order(aud=["pi-*"])})
+    second = desk.request("gatewayd/v1/all/command", "gateway.info")
+    reply = desk.take(lambda message: message.correlation in (first, second))
+    assert reply.correlation == second and reply.json["result"]["id"] == "test-gateway"
+    # To one alone: it says why not.
+    with pytest.raises(harness.RpcError) as error:
+        desk.call("campaign.start", {"jws": place.order(aud=["pi-*"])})
+    assert error.value.name == "not-for-this-gateway"
+
+
+def test_replies_go_nowhere_else(site):
+    place = site()
+    desk = place.operator(f"{OWN}/reply", "gatewayd/v1/gw/#", "gatewayd/v1/all/#")
+    for topic in ("gatewayd/v1/gw/test-gateway/status", "gatewayd/v1/all/command", "gatewayd/v1/client/a/b/reply", "gatewayd/v1/client//reply", "x", None):
+        correlation = desk.request(f"{OWN}/command", "gateway.info", reply_to=topic)
+        reply = desk.take(lambda message: message.correlation == correlation and "result" in (message.json or {}))
+        assert reply.topic == f"{OWN}/reply", topic
+
+
+def test_group_commands(simulate, gateway, broker):
+    one = broker(users=("pi-1", "pi-2", "operator"))
+    for name, groups in (("pi-1", "oslo, all-of-norway"), ("pi-2", "bergen")):
+        gw = gateway(settings=one.settings(name), start=False)
+        gw.config.write_text(gw.config.read_text().replace("id = test-gateway", f"id = {name}\ngroups = {groups}"))
+        gw.start()
+    desk = one.client("operator")
+    desk.subscribe("gatewayd/v1/client/operator/reply", "gatewayd/v1/gw/+/status")
+    for name in ("pi-1", "pi-2"):
+        desk.take(lambda message: message.topic == f"gatewayd/v1/gw/{name}/status" and message.json["state"] == "online")
+    first = desk.request("gatewayd/v1/group/oslo/command", "gateway.info")
+    assert desk.take(lambda message: message.correlation == first).json["gateway"] == "pi-1"
+    both = desk.request("gatewayd/v1/all/command", "gateway.info")
+    assert {desk.take(lambda message: message.correlation == both).json["gateway"] for _ in range(2)} == {"pi-1", "pi-2"}
+
+
+def test_rights_from_far(site):
+    place = site()
+    desk = place.operator()
+    for method, params, name in (
+            ("campaign.start", {"document": {"schema": "gatewayd/campaign/1"}}, "signature-required"),
+            ("device.adopt", {"id": "smp-udp:d0"}, "signature-required"),
+            ("artifact.remove", {"sha256": "0" * 64}, "not-allowed-here"),
+            ("gateway.reload", None, "not-allowed-here"),
+            ("events.subscribe", None, "not-allowed-here"),
+            ("campaign.pause", {"id": "unknown"}, "campaign-unknown")):
+        with pytest.raises(harness.RpcError) as error:
+            desk.call(method, params)
+        assert error.value.name == name, method
+    signed = place.signer.command("device.set", {"id": "smp-udp:d0", "add_labels": ["signed"]})
+    assert "signed" in desk.call("device.set", {"jws": signed})["device"]["labels"]
+    with pytest.raises(harness.RpcError) as error:
+        desk.call("device.set", {"jws": signed})
+    assert error.value.name == "command-replayed"
+
+
+def test_retained_commands_are_dropped(site):
+    place = site()
+    desk = place.operator(f"{OWN}/#")
+    desk.take(is_status())
+    request = {"jsonrpc": "2.0", "id": 1, "method": "gateway.info"}
+    desk.publish(f"{OWN}/command", request, retain=True, ResponseTopic="gatewayd/v1/client/operator/reply", CorrelationData=b"retained")
+    second = desk.request(f"{OWN}/command", "gateway.info")
+    assert desk.take(lambda message: message.correlation in (b"retained", second) and "result" in message.json).correlation == second
+    place.gateway.stop()
+    place.gateway.start()
+    third = desk.request(f"{OWN}/command", "gateway.info")
+    assert desk.take(lambda message: message.correlation in (b"retained", third) and "result" in message.json).correlation == third
+    assert "commands are never retained" in place.gateway.log()
+
+
+def test_the_same_command_twice(site):
+    place = site()
+    desk = place.operator()
+    jws = place.order()
+    first = desk.request(f"{OWN}/command", "campaign.start", {"jws": jws})
+    second = desk.request(f"{OWN}/command", "campaign.start", {"jws": jws})
+    replies = {message.correlation: message.json["result"] for message in (desk.take(lambda message: message.correlation) for _ in range(2))}
+    assert sorted([replies[first]["known"], replies[second]["known"]]) == [False, True]
+    assert len(desk.call("campaign.list")["campaigns"]) == 1
+    assert all(outcome(job) == CONFIRMED for job in place.gateway.jobs("m-1").values())
+
+
+def test_a_reply_that_the_broker_does_not_take(site):
+    place = site(options=("--version", "1.0.0"), n_devices=30)
+    place.broker.pause()
+    place.broker.config.write_text(place.broker.config.read_text().replace("message_size_limit 1052672", "max_packet_size 4000"))
+    place.broker.start()
+    desk = place.operator(f"{OWN}/status")
+    desk.take(is_status())
+    with pytest.raises(harness.RpcError) as error:
+        desk.call("device.list")
+    assert error.value.name == "reply-too-large"
+    page = desk.call("device.list", {"limit": 2})
+    assert len(page["devices"]) == 2 and page["next"]
+
+
+# --- what stands at the broker ---
+
+
+def test_progress_is_live_and_not_stored(site):
+    place = site(n_devices=1, options=("--rate", "4000"))
+    desk = place.operator(f"{OWN}/#")
+    desk.call("campaign.start", {"jws": place.order()})
+    first = desk.take(lambda message: is_status()(message) and any(job.get("percent") for job in message.json["running"])).json["running"][0]
+    assert first["campaign"] == "m-1" and first["step"] == "upload" and first["total_bytes"] > first["done_bytes"]
+    then = desk.take(lambda message: is_status()(message) and any(job.get("percent", 0) > first["percent"] for job in message.json["running"]))
+    assert then.json["jobs"]["in_progress"] == 1
+    desk.call("campaign.cancel", {"id": "m-1"})
+    desk.take(has_ended("m-1"))
+    assert not [event for event in place.gateway.record() if "percent" in json.dumps(event["data"])]
+
+
+def test_documents_of_what_is_gone_are_cleared(site):
+    place = site(n_devices=1)
+    desk = place.operator(f"{OWN}/#")
+    desk.take(lambda message: message.topic == f"{OWN}/device/smp-udp:d0")
+    adopted = place.signer.command("device.adopt", {"id": "smp-udp:late", "model": "simboard"})
+    desk.call("device.adopt", {"jws": adopted})
+    desk.take(lambda message: message.topic == f"{OWN}/device/smp-udp:late" and message.payload)
+    desk.call("device.forget", {"jws": place.signer.command("device.forget", {"id": "smp-udp:late"})})
+    desk.take(lambda message: message.topic == f"{OWN}/device/smp-udp:late" and not message.payload)
+    # What an earlier life has left is found at the first connect of the next one.
+    place.gateway.stop()
+    desk.holds_schemas = False  # what lies there was not written by a gateway
+    gateway_user = place.broker.client("test-gateway", client_id="another-id")
+    for name in ("device/smp-udp:ghost", "campaign/ghost"):
+        gateway_user.publish(f"{OWN}/{name}", {"left": "behind"}, retain=True)
+    place.gateway.start()
+    for name in ("device/smp-udp:ghost", "campaign/ghost"):
+        desk.take(lambda message: message.topic == f"{OWN}/{name}" and not message.payload)
