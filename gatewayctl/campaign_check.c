@@ -18,14 +18,12 @@
 
 /* --- firmware files --- */
 
+/* Is the last word of the URL's path the name of this file? */
 static bool url_names(const char *url, const char *path) {
-        size_t size;
+        const char *name = file_name(path);
+        size_t end = url ? strcspn(url, "?") : 0, size = strlen(name);
 
-        if (!url)
-                return false;
-        url = strrchr(url, '/') + 1;
-        size = strcspn(url, "?");
-        return strlen(file_name(path)) == size && strncmp(url, file_name(path), size) == 0;
+        return end > size && url[end - size - 1] == '/' && strncmp(url + end - size, name, size) == 0;
 }
 
 /* The artifact that the file is meant for: by its digest, else the only one, else by the name in its URL. -1: none. */

@@ -142,6 +142,15 @@ static void note_counts(struct follow *follow, const char *id, const struct json
                 gateway->idle = total == 0;
 }
 
+/* A device that came later makes a gateway one that has work. */
+static void note_work(struct follow *follow, const char *id, const char *device, const struct json *data) {
+        struct follow_gateway *gateway = gateway_of(follow, id);
+
+        if (gateway)
+                gateway->idle = false;
+        set_job(follow, id, device, data, progress_set);
+}
+
 static void on_news(void *ctx, const char *method, const struct json *params) {
         const char *type = json_member_text(params, "type"), *device = json_member_text(params, "device"),
                    *gateway = json_member_text(params, "gateway");
@@ -156,7 +165,7 @@ static void on_news(void *ctx, const char *method, const struct json *params) {
         else if (str_equal(type, "campaign-state"))
                 note_campaign(follow, gateway, json_child(params, "data"));
         else if (str_equal(type, "job-state") || str_equal(type, "job-result"))
-                set_job(follow, gateway, device, json_child(params, "data"), progress_set);
+                note_work(follow, gateway, device, json_child(params, "data"));
 }
 
 static int subscribe(struct follow *follow, struct failure *failure) {

@@ -209,7 +209,7 @@ def test_check_against_files(ctl, firmware, tmp_path):
 
     two = signed_document(firmware)
     two["artifacts"][0].update(format="ncs-zip", version="1.4.0", image=0)
-    two["artifacts"].append({"url": "https://fw.acme.example/other.bin?x=1", "size": 5, "sha256": "00" * 32, "compatible": ["acme,sensor-r3"]})
+    two["artifacts"].append({"url": "https://fw.acme.example/other.bin?x=/third.bin", "size": 5, "sha256": "00" * 32, "compatible": ["acme,sensor-r3"]})
     document.write_text(json.dumps(two))
     errors = ctl.json("campaign", "check", document, "--artifact", firmware, "--artifact", other, "--artifact", third, code=3)["files"][0]["errors"]
     assert [error["path"] for error in errors] == ["artifacts[0].format", "artifacts[0].version", "artifacts[1].size", "artifacts[1].sha256", "artifacts"]
