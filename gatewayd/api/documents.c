@@ -25,12 +25,16 @@ static void copy_problems(const struct json *from, struct json *to) {
 }
 
 static void begin_status(const struct api *api, const char *instance, const char *state, struct json *json) {
+        struct json *groups;
         json_set_string(json, "schema", "gatewayd/status/1");
         json_set_string(json, "gateway", api->options.gateway_id);
         json_set_string(json, "state", state);
         json_set_string(json, "instance", instance);
         json_set_string(json, "epoch", store_epoch(api->options.store));
         json_set_string(json, "version", GW_VERSION);
+        groups = json_set_new_array(json, "groups");
+        for (size_t i = 0; i < api->options.settings->gateway.groups.n_items; i++)
+                (void) json_append_string(groups, api->options.settings->gateway.groups.items[i]);
 }
 
 int documents_status(struct api *api, const struct documents_status *status, char **ret_text, size_t *ret_size) {
