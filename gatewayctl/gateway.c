@@ -144,6 +144,18 @@ static void fact_counts(struct strbuf *out, const struct json *health, const cha
         fact(out, key, strbuf_text(&line));
 }
 
+/* Doors to other machines: "mqtt connected (broker.acme.example:8883)". */
+static void health_doors(struct strbuf *out, const struct json *doors) {
+        JSON_FOREACH_ITEM(i, door, doors) {
+                const char *name = json_member_text(door, "door"), *state = json_member_text(door, "state"),
+                           *peer = json_member_text(door, "peer");
+                char text[320];
+                str_format(text, sizeof text, "%s %s%s%s%s", name ? name : "", state ? state : "", peer ? " (" : "", peer ? peer : "",
+                           peer ? ")" : "");
+                fact(out, "door", text);
+        }
+}
+
 static void health_problems(struct strbuf *out, const struct json *problems, const struct style *style) {
         JSON_FOREACH_ITEM(i, problem, problems) {
                 const char *name = json_member_text(problem, "name"), *text = json_member_text(problem, "text"),
@@ -169,6 +181,7 @@ static int show_health(struct session *session, const struct json *health, struc
         fact_bytes(out, json_child(health, "store"), "size_bytes", "store");
         fact_bytes(out, json_child(health, "artifacts"), "used_bytes", "artifacts");
         fact_bytes(out, json_child(health, "artifacts"), "free_bytes", "disk free");
+        health_doors(out, json_child(health, "doors"));
         health_problems(out, json_child(health, "problems"), &session->style);
         return str_equal(json_member_text(health, "status"), "ok") ? EXIT_CODE_OK : EXIT_CODE_FINDINGS;
 }

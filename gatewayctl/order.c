@@ -98,6 +98,13 @@ static struct session_question question_about(const struct order *order, const c
         return question;
 }
 
+static bool has_text(const struct json *texts, const char *text) {
+        JSON_FOREACH_ITEM(i, one, texts)
+        if (str_equal(json_string_or_null(one), text))
+                return true;
+        return false;
+}
+
 /* What the gateways count, together; and the rest of what concerns the whole as the first one says it. */
 static int sum_up(struct json *plan) {
         static const char *const verdicts[] = { "update", "wait", "reject", "unknown", "not-selected" };
@@ -120,7 +127,7 @@ static int sum_up(struct json *plan) {
                 json_member_bool(json_child(entry, "result"), "cut", &one_cut);
                 cut = cut || one_cut;
                 JSON_FOREACH_ITEM(j, warning, json_child(json_child(entry, "result"), "warnings"))
-                if (r == 0)
+                if (r == 0 && !has_text(warnings, json_string_or_null(warning)))
                         r = json_append(warnings, json_ref(warning));
         }
         return r < 0 ? r : json_set_bool(plan, "cut", cut);

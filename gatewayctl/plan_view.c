@@ -9,9 +9,10 @@
 #include "base/str_list.h"
 #include "table.h"
 
-enum { COLUMN_DEVICE, COLUMN_MODEL, COLUMN_NOW, COLUMN_NEW, COLUMN_WHAT, COLUMN_MODE, COLUMN_TIME, COLUMN_ROLLBACK };
+enum { COLUMN_GATEWAY, COLUMN_DEVICE, COLUMN_MODEL, COLUMN_NOW, COLUMN_NEW, COLUMN_WHAT, COLUMN_MODE, COLUMN_TIME, COLUMN_ROLLBACK };
 
 static const struct table_column plan_columns[] = {
+        [COLUMN_GATEWAY] = { .title = "GATEWAY" },
         [COLUMN_DEVICE] = { .title = "DEVICE" },
         [COLUMN_MODEL] = { .title = "MODEL", .may_cut = true },
         [COLUMN_NOW] = { .title = "NOW" },
@@ -108,6 +109,7 @@ static void add_entry(struct table *table, const struct json *entry, bool with_m
         const char *now = json_member_text(entry, "version_now");
 
         table_row(table);
+        table_cell(table, COLUMN_GATEWAY, json_member_text(entry, "gateway"));
         table_cell(table, COLUMN_DEVICE, json_member_text(entry, "device"));
         table_cell(table, COLUMN_MODEL, json_member_text(entry, "model"));
         table_cell(table, COLUMN_NEW, json_member_text(entry, "version_new"));

@@ -9,7 +9,7 @@
 #include "text.h"
 
 struct plan_view {
-        const struct json *plan;    /* result of campaign.plan */
+        const struct json *plan;    /* result of campaign.plan; a device may have a "gateway" */
         const struct json *package; /* of artifact.import; NULL */
         const char *title;          /* "app-1.1.0.bin", NULL: the campaign's id */
         bool all;                   /* also the devices that are not selected */

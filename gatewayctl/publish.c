@@ -15,6 +15,8 @@
  * those that are away now, and one whose disk was replaced.
  */
 
+#define DAY_MS (24 * 3600 * 1000ll)
+
 /* --- what is published already --- */
 
 struct desired {
@@ -87,12 +89,14 @@ static void when(int64_t wall_ms, char *dst, size_t size) {
 }
 
 static int find_warnings(struct session *session, const struct campaign_document *campaign, struct json *warnings) {
-        int64_t now_ms = session->now_wall_ms, deadline_ms = campaign->policy.deadline_ms, exp_ms = campaign->exp_s * 1000;
+        /* Without a deadline of its own it ends so long after each gateway accepted it; a day more or less is no matter then. */
+        int64_t now_ms = session->now_wall_ms, exp_ms = campaign->exp_s * 1000,
+                deadline_ms = now_ms + CAMPAIGN_DEADLINE_DEFAULT_MS - DAY_MS;
         char exp[48], deadline[48], claim[STR_GATEWAY_ID_MAX + sizeof "group:"];
         int r = 0;
 
-        if (deadline_ms == 0)
-                deadline_ms = now_ms + CAMPAIGN_DEADLINE_DEFAULT_MS;
+        if (campaign->policy.deadline_ms > 0)
+                deadline_ms = campaign->policy.deadline_ms;
         when(exp_ms, exp, sizeof exp);
         when(deadline_ms, deadline, sizeof deadline);
         if (exp_ms <= now_ms)

@@ -157,6 +157,28 @@ static int note_missing(struct session *session, const struct answer *answer) {
         return json_set_bool(entry, "answered", answer->state == ANSWER_ERROR);
 }
 
+/* It is there again: what was noted of it does not hold any more. */
+static int note_answered(struct session *session, const char *gateway) {
+        struct json *others = json_length(session->missing) > 0 ? json_new_array() : NULL;
+        size_t n_told = session->n_told;
+        int r = 0;
+
+        if (json_length(session->missing) == 0)
+                return 0;
+        if (!others)
+                return -ENOMEM;
+        JSON_FOREACH_ITEM(i, entry, session->missing) {
+                if (!str_equal(json_member_text(entry, "gateway"), gateway))
+                        r = r == 0 ? json_append(others, json_ref(entry)) : r;
+                else if (i < session->n_told)
+                        n_told--;
+        }
+        json_free(session->missing);
+        session->missing = others;
+        session->n_told = n_told;
+        return r;
+}
+
 /* Nobody gave a result: why not, in the words of the first that said anything. */
 static int all_failed(const struct session *session, struct answers *answers, struct failure *failure) {
         struct answer *first = &answers->items[0];
@@ -181,6 +203,8 @@ static int sift(struct session *session, struct answers *answers) {
                 if (answer->state != ANSWER_RESULT && !is_not_concerned(answer) && r == 0)
                         r = note_missing(session, answer);
                 if (answer->state == ANSWER_RESULT) {
+                        if (r == 0)
+                                r = note_answered(session, answer->gateway);
                         answers->items[n_kept++] = *answer;
                 } else {
                         failure_deinit(&answer->failure);

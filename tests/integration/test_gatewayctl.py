@@ -839,7 +839,8 @@ def test_package_signature(ctl, tmp_path):
 
 HEALTH = {"status": "ok", "problems": [], "devices": {"devices": 3, "adopted": 1, "discovered": 1, "configured": 1}, "jobs": {"queued": 2, "in_progress": 1},
           "campaigns": {"scheduled": 0, "in_progress": 1, "paused": 0}, "store": {"size_bytes": 65536, "syncs": 3, "written_bytes": 4096},
-          "artifacts": {"used_bytes": 1024, "quota_bytes": 2048, "free_bytes": 1048576}, "events": {"newest": 7, "undelivered": 0}}
+          "artifacts": {"used_bytes": 1024, "quota_bytes": 2048, "free_bytes": 1048576}, "events": {"newest": 7, "undelivered": 0},
+          "doors": [{"door": "mqtt", "peer": "broker.acme.example:8883", "state": "connected"}]}
 
 
 def test_info(daemon, ctl):
@@ -859,7 +860,8 @@ def test_info(daemon, ctl):
 def test_health_and_reload(daemon, ctl):
     fake = daemon(gateway__health=HEALTH, gateway__reload={"changed": [{"section": "policy", "key": "trial", "needs_restart": False},
                                                                          {"section": "gateway", "key": "id", "needs_restart": True}], "adopted": 4})
-    assert "jobs          queued 2, in_progress 1" in ctl("gateway", "health")
+    out = ctl("gateway", "health")
+    assert "jobs          queued 2, in_progress 1" in out and "door          mqtt connected (broker.acme.example:8883)" in out
     fake.answers["gateway.health"] = {**HEALTH, "status": "degraded", "problems": [{"name": "disk-full", "text": "3 MiB left", "advice": "Free some."}]}
     assert "disk-full: 3 MiB left\n  Free some.\n" in ctl("gateway", "health", code=1)
     assert ctl("gateway", "reload") == "[policy] trial\n[gateway] id: only after a restart\nConfiguration read: 2 changed, 4 devices newly adopted.\n"
