@@ -9,6 +9,7 @@ import subprocess
 import threading
 
 LOCALHOST = "127.0.0.1"
+ACL = pathlib.Path(__file__).resolve().parents[2] / "etc/mosquitto/gatewayd.acl"
 
 
 def free_port():
@@ -23,7 +24,7 @@ def _swallow(stream):
 
 
 class Broker:
-    """acl: lines of mosquitto's acl_file; None: everybody may do everything. A gateway's or a person's name is that of its certificate."""
+    """acl: lines of mosquitto's acl_file, else those that are shipped. A gateway's or a person's name is that of its certificate."""
 
     def __init__(self, folder, authority, acl=None, settings=""):
         self.folder = pathlib.Path(folder)
@@ -36,11 +37,8 @@ class Broker:
         lines = [f"listener {self.port} {LOCALHOST}", f"cafile {authority.file}", f"certfile {certificate}", f"keyfile {key}", "require_certificate true",
                  "use_identity_as_username true", "log_type all", "log_dest stderr", "persistence true", f"persistence_location {self.folder}/",
                  "max_queued_messages 100000", f"user {getpass.getuser()}"]  # started by root it would give its rights up otherwise
-        if acl is not None:
-            (self.folder / "acl").write_text(acl)
-            lines.append(f"acl_file {self.folder}/acl")
-        else:
-            lines.append("allow_anonymous false")
+        (self.folder / "acl").write_text(ACL.read_text() if acl is None else acl)
+        lines.append(f"acl_file {self.folder}/acl")
         self.configuration = self.folder / "mosquitto.conf"
         self.configuration.write_text("\n".join([*lines, settings, ""]))
 
