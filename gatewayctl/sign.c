@@ -72,7 +72,7 @@ static int complete_document(struct session *session, struct json *payload, cons
         _cleanup_str_list_ struct str_list audience = STR_LIST_INIT;
         struct json *aud = NULL;
         int64_t valid_ms;
-        int r = arguments_texts(session->arguments, "aud", &audience);
+        int r = arguments_texts(session->arguments, "audience", &audience);
 
         if (arguments_number(session->arguments, "valid", &valid_ms))
                 claims.valid_s = valid_ms / 1000;

@@ -231,7 +231,7 @@ static const struct option_info sign_options[] = {
           .value = "FILE",
           .text = "The public key as the gateway has it; the signature is checked with it." },
         TEXT("kid", "ID", "The id of the key (default: the name of the --pub or --key file)."),
-        TEXTS("aud", "WHO", "For whom, in place of what the document says: a gateway id, a glob, or group:NAME."),
+        TEXTS("audience", "GATEWAY", "For whom, in place of what the document says: a gateway id, a glob on ids, or group:NAME."),
         DURATION("valid", 1000, CAMPAIGN_EXP_MAX_S * 1000ll,
                  "exp, where the document has none: so long after iat (14 d; a command 300 s)."),
         END,

@@ -92,7 +92,7 @@ def test_documents(folder):
     artifact = {"url": "https://fw.example/app.bin", "size": 5, "sha256": "00" * 32, "compatible": ["acme,r1"]}
     document = campaign(artifact, {"all": True}, exp=None, iat=None)
     (folder / "campaign.json").write_text(json.dumps(document, indent=4))
-    header, payload = check(ok("sign", "campaign.json", "--key", "ci.key", "--aud", "group:oslo", "--aud", "pi-*", "--valid", "2 d", folder=folder), pem)
+    header, payload = check(ok("sign", "campaign.json", "--key", "ci.key", "--audience", "group:oslo", "--audience", "pi-*", "--valid", "2 d", folder=folder), pem)
     assert header["typ"] == "gatewayd-campaign+jws"
     assert payload["aud"] == ["group:oslo", "pi-*"] and payload["exp"] - payload["iat"] == 2 * 24 * 3600 and "jti" not in payload
     assert check(ok("sign", "-", "--key", "ci.key", "--kid", "x.2", folder=folder, input=json.dumps(COMMAND)), pem)[0]["kid"] == "x.2"
@@ -106,7 +106,7 @@ def test_documents(folder):
         refused("document-invalid", "sign", "other.json", "--key", "ci.key", folder=folder)
     refused("file-unreadable", "sign", "none.json", "--key", "ci.key", folder=folder)
     refused("usage", "sign", "command.json", "--key", "ci.key", "--valid", "1 h", folder=folder, code=2)
-    refused("document-invalid", "sign", "command.json", "--key", "ci.key", "--aud", "Pi", folder=folder)
+    refused("document-invalid", "sign", "command.json", "--key", "ci.key", "--audience", "Pi", folder=folder)
 
 
 def test_who_signs(folder):
