@@ -79,14 +79,18 @@ static void test_disk_and_rights(void **state) {
         (void) state;
         assert_int_equal(chmod(fixture.folder, 0777), 0);
         (void) str_format(text, sizeof text,
-                          "[gateway]\nstate_dir = %s\ncontrol_socket = %s/socket\ncontrol_group = root\n[artifacts]\nreserve = 64T\n",
-                          fixture.folder, fixture.folder);
+                          "[gateway]\nstate_dir = %s\ncontrol_socket = %s/socket\ncontrol_group = root\n[artifacts]\nreserve = 64T\n"
+                          "[trust]\nkeys_dir = %s\n",
+                          fixture.folder, fixture.folder, fixture.folder);
         {
                 _cleanup_json_ struct json *result = diagnose(text);
                 assert_non_null(strstr(text_of(found(result, "state", "warning"), "text"), "0777"));
                 assert_non_null(strstr(text_of(found(result, "disk", "error"), "text"), "reserve"));
                 assert_non_null(strstr(text_of(found(result, "socket", "ok"), "text"), "root"));
                 assert_null(found(result, "socket", "warning")); /* the fixture's daemon serves it */
+                /* Where everybody may write, everybody could put a key. */
+                assert_non_null(strstr(text_of(found(result, "keys", "error"), "text"), "others may write"));
+                assert_string_not_equal(text_of(found(result, "keys", "error"), "remedy"), "");
         }
 }
 

@@ -14,6 +14,7 @@
 
 #include "base/clock_credible.h"
 #include "base/str.h"
+#include "trust/keyring.h"
 
 GW_PRINTF(4, 5) void finding(struct diagnosis *diagnosis, const char *check, enum finding_level level, const char *format, ...) {
         static const char *const names[] = { [FINDING_OK] = "ok", [FINDING_WARNING] = "warning", [FINDING_ERROR] = "error" };
@@ -267,6 +268,24 @@ static void check_files(struct diagnosis *diagnosis) {
         check_file(diagnosis, "files", "command", settings->notify.command);
 }
 
+/* As a reload would read them now. */
+static void check_keys(struct diagnosis *diagnosis) {
+        const char *directory = diagnosis->options->settings->trust.keys_dir;
+        _cleanup_keyring_ struct keyring *keyring = NULL;
+        struct gw_error err = { 0 };
+        if (keyring_load(directory, &keyring, &err) < 0) {
+                finding(diagnosis, "keys", FINDING_ERROR, "%s", err.text);
+                remedy_of(diagnosis, err.name);
+                return;
+        }
+        finding(diagnosis, "keys", FINDING_OK, "%zu keys in %s may sign campaigns", keyring_count(keyring), directory);
+        for (size_t i = 0; i < keyring_fault_count(keyring); i++) {
+                const struct keyring_fault *fault = keyring_fault_at(keyring, i);
+                finding(diagnosis, "keys", FINDING_WARNING, "the key file %s is left out: %s (%s)", fault->file, fault->error.text, fault->error.name);
+                remedy_of(diagnosis, fault->error.name);
+        }
+}
+
 /* --- what only a running daemon knows --- */
 
 static void check_running(struct diagnosis *diagnosis) {
@@ -298,6 +317,7 @@ int api_diagnose(const struct api_options *options, struct json **ret_json) {
         check_disk(&diagnosis);
         check_clock(&diagnosis);
         check_plugins(&diagnosis);
+        check_keys(&diagnosis);
         diagnose_ports(&diagnosis);
         check_socket(&diagnosis);
         check_files(&diagnosis);
