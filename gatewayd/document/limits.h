@@ -40,6 +40,7 @@
 
 #define JWS_SIZE_MAX 1000000              /* characters of a signed campaign or command: it must fit into a request */
 #define COMMAND_SIGNED_MAX_S 600          /* exp of a signed command at most so far behind its iat */
+#define CAMPAIGN_LIST_MAX 100             /* signed campaigns in one list of the HTTPS door */
 #define COMMAND_ID_MAX 128                /* characters of a request's id, where it is a text */
 #define JSON_INTEGER_MAX 9007199254740991 /* 2^53 - 1: every JSON reader can hold it */
 #define COMMAND_CSV_MAX 1000000           /* characters of a device list within one request */

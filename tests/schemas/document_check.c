@@ -2,7 +2,7 @@
 
 /*
  * What the daemon says to documents: `document_check KIND FILE...` prints a line for each file, "good" or "bad: <path>: <why>". KIND is
- * campaign, campaign-signed, command, command-signed or reply. test_corpus.py holds it against the schemas.
+ * campaign, campaign-signed, campaign-list, command, command-signed or reply. test_corpus.py holds it against the schemas.
  */
 
 #include <stdio.h>
@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/json_errors.h"
 #include "document/campaign.h"
+#include "document/campaign_list.h"
 #include "document/command.h"
 #include "document/command_signed.h"
 
@@ -27,6 +28,12 @@ static bool check_local_campaign(const char *text, size_t size, struct json_erro
 
 static bool check_signed_campaign(const char *text, size_t size, struct json_errors *errors) {
         return check_campaign(text, size, CAMPAIGN_ORIGIN_SIGNED, errors);
+}
+
+static bool check_campaign_list(const char *text, size_t size, struct json_errors *errors) {
+        _cleanup_campaign_list_ struct campaign_list *list = NULL;
+
+        return campaign_list_parse(text, size, &list, errors) == 0;
 }
 
 /* As the control socket does: the request, then the campaign document in it where there is one. */
@@ -67,6 +74,7 @@ static const struct {
 } kinds[] = {
         {"campaign", check_local_campaign},
         {"campaign-signed", check_signed_campaign},
+        {"campaign-list", check_campaign_list},
         {"command", check_command},
         {"command-signed", check_signed_command},
         {"reply", check_reply},
@@ -100,6 +108,6 @@ int main(int argc, char **argv) {
                                 return 2;
                 return 0;
         }
-        fprintf(stderr, "usage: document_check campaign|campaign-signed|command|command-signed|reply FILE...\n");
+        fprintf(stderr, "usage: document_check campaign|campaign-signed|campaign-list|command|command-signed|reply FILE...\n");
         return 2;
 }

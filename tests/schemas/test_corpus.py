@@ -18,7 +18,7 @@ import pytest
 from schema_tools import SCHEMAS, Validator, problems
 
 CORPUS = pathlib.Path(__file__).parent / "corpus"
-PROGRAM_KINDS = ["campaign", "campaign-signed", "command", "command-signed", "reply"]
+PROGRAM_KINDS = ["campaign", "campaign-signed", "campaign-list", "command", "command-signed", "reply"]
 DOCUMENTS = [(path.parent.parent.name, path.parent.name, path) for path in sorted(CORPUS.glob("*/*/*.json"))]
 
 
@@ -106,6 +106,7 @@ LIMITS = [
     ("CAMPAIGN_TRIAL_CHECKS_MAX", "campaign", "$defs.policy.properties.trial.properties.checks.maximum"),
     ("CAMPAIGN_CONCURRENCY_MAX", "campaign", "$defs.policy.properties.concurrency.maximum"),
     ("CAMPAIGN_ATTEMPTS_MAX", "campaign", "$defs.policy.properties.attempts.maximum"),
+    ("CAMPAIGN_LIST_MAX", "campaign-list", "maxItems"),
     ("JWS_SIZE_MAX", "common", "$defs.jws.maxLength"),
     ("CAMPAIGN_AUDIENCE_MAX", "command-signed", "properties.aud.maxItems"),
     ("CAMPAIGN_TIME_MAX_S", "command-signed", "properties.exp.maximum"),
