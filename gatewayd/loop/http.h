@@ -77,6 +77,7 @@ struct http_request {
         const char *password;
         const char *bearer;
         bool allow_private;         /* private and loopback targets */
+        bool private_at_home_only;  /* and of those only the origin of `url`, not where it redirects to */
         const struct cidr *allowed; /* of the non-public ones, these are allowed, too */
         size_t n_allowed;
 };

@@ -33,7 +33,7 @@ struct http_transfer {
         char *url; /* of this hop */
         struct curl_slist *headers;
         void *body;
-        bool allow_private;
+        bool allow_private, private_at_home_only;
         struct cidr *allowed;
         size_t n_allowed;
         int64_t stall_ms;
@@ -111,7 +111,7 @@ static void tell_done(struct http_transfer *transfer) {
 /* ---- addresses */
 
 static bool is_allowed(const struct http_transfer *transfer, const struct sockaddr *address) {
-        if (transfer->allow_private || cidr_is_public(address))
+        if ((transfer->allow_private && !(transfer->private_at_home_only && transfer->is_foreign)) || cidr_is_public(address))
                 return true;
         for (size_t i = 0; i < transfer->n_allowed; i++)
                 if (cidr_match(&transfer->allowed[i], address))
@@ -557,6 +557,7 @@ static int copy_rules(struct http_transfer *transfer, const struct http_request 
 
         transfer->follows = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
         transfer->allow_private = request->allow_private;
+        transfer->private_at_home_only = request->private_at_home_only;
         transfer->deadline_ms = request->total_timeout_ms > 0 ? loop_now_ms(transfer->http->loop) + request->total_timeout_ms : INT64_MAX;
         transfer->stall_ms = request->stall_timeout_ms ? request->stall_timeout_ms : HTTP_STALL_TIMEOUT_DEFAULT_MS;
         transfer->rate_bytes_s = request->rate_bytes_s;
