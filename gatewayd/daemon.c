@@ -488,11 +488,12 @@ static int start_api(struct daemon *daemon, struct gw_error *err) {
                                        .fleet = daemon->fleet,
                                        .update = daemon->update,
                                        .artifacts = daemon->artifacts,
+                                       .http = daemon->http,
+                                       .tls = daemon->tls,
                                        .registry = daemon->registry,
                                        .plugins = daemon->plugins,
                                        .settings = daemon->settings,
                                        .gateway_id = daemon->gateway_id,
-                                       .tls = daemon->tls,
                                        .clock_state = clock_state,
                                        .reload = reload,
                                        .ctx = daemon };

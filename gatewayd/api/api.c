@@ -4,24 +4,42 @@
 #include <stdlib.h>
 
 #include "api/call.h"
+#include "api/door_https.h"
 #include "api/door_mqtt.h"
 #include "api/door_socket.h"
 #include "api/events.h"
+#include "api/notify.h"
 #include "api/outbox.h"
 
 /* Rows wait for these and for no others. */
 static int configure_doors(struct api *api) {
         const struct settings *settings = api->options.settings;
+        struct store *store = api->options.store;
         const char *names[EVENT_DOORS_MAX];
         size_t n_names = 0;
+        int64_t seq;
+        bool notify_is_new = event_table_cursor(store, OUTBOX_DOOR_NOTIFY, &seq) < 0;
+        int r;
         if (settings->mqtt.url[0])
                 names[n_names++] = OUTBOX_DOOR_MQTT;
-        return event_table_configure_doors(api->options.store, names, n_names);
+        if (settings->https.events_url[0])
+                names[n_names++] = OUTBOX_DOOR_HTTPS;
+        if (notify_is_configured(settings))
+                names[n_names++] = OUTBOX_DOOR_NOTIFY;
+        r = event_table_configure_doors(store, names, n_names);
+        /* Nobody wants to be told on the day that it is configured what was the matter before. */
+        if (r >= 0 && notify_is_configured(settings) && notify_is_new)
+                r = event_table_advance(store, OUTBOX_DOOR_NOTIFY, event_table_newest(store));
+        return r;
 }
 
 static int open_doors(struct api *api) {
         int r = door_mqtt_new(api, &api->mqtt);
-        return r == -ENOENT ? 0 : r;
+        if (r == -ENOENT)
+                r = 0;
+        if (r >= 0)
+                r = door_https_new(api, &api->https);
+        return r < 0 ? r : notify_new(api, &api->notify);
 }
 
 int api_new(const struct api_options *options, struct api **ret_api, struct gw_error *err) {
@@ -56,6 +74,8 @@ void api_stop(struct api *api) {
         door_socket_stop(api->socket);
         if (api->mqtt)
                 door_mqtt_stop(api->mqtt);
+        door_https_stop(api->https);
+        notify_stop(api->notify);
 }
 
 void api_upkeep(struct api *api) {
@@ -67,6 +87,8 @@ void api_free(struct api *api) {
         struct call *call, *spare;
         if (!api)
                 return;
+        notify_free(api->notify);
+        door_https_free(api->https);
         door_socket_free(api->socket);
         door_mqtt_free(api->mqtt);
         LIST_FOREACH_SAFE(call, spare, &api->calls, link)
@@ -80,4 +102,5 @@ void api_set_settings(struct api *api, const struct settings *settings) {
         door_socket_set_group(api->socket, settings->gateway.control_group);
         if (api->mqtt)
                 door_mqtt_set_settings(api->mqtt);
+        door_https_renew(api->https);
 }

@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * The command set (methods.c and its sisters, one table) and the doors it is reached through; the control socket and an MQTT broker. Doors hand
+ * The command set (methods.c and its sisters, one table) and the doors it is reached through: the control socket, an MQTT broker, HTTPS. Doors hand
  * commands down through the functions of update/, fleet/ and artifact/ and are told through listeners. Nothing below knows a door.
  */
 
@@ -27,6 +27,7 @@ struct api_options {
         struct fleet *fleet;
         struct update *update;
         struct artifacts *artifacts;
+        struct http *http; /* NULL is fine where neither [https] nor [notify] is set */
         const struct driver_registry *registry;
         const struct plugins *plugins;
         const struct settings *settings; /* see api_set_settings() */

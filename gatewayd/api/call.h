@@ -35,6 +35,8 @@ struct api {
         struct api_options options;
         struct door_socket *socket;
         struct door_mqtt *mqtt; /* NULL: not configured */
+        struct door_https *https; /* NULL: not configured, as is notify */
+        struct notify *notify;
         struct list calls;
         struct list subscriptions;
         struct list scans;        /* device.scan */

@@ -16,6 +16,7 @@
 
 #define OUTBOX_DOOR_MQTT "mqtt"
 #define OUTBOX_DOOR_HTTPS "https"
+#define OUTBOX_DOOR_NOTIFY "notify"
 
 struct outbox;
 

@@ -208,7 +208,7 @@ static void open_api(void) {
 
 void api_restart(void) {
         api_stop(fixture.api);
-        api_free(fixture.api);
+        api_free(TAKE_PTR(fixture.api));
         open_api();
 }
 
@@ -267,6 +267,8 @@ static void close_all(void) {
         loop_free(fixture.loop);
 }
 
+const char *test_settings;
+
 int set_up(void **state) {
         struct config_errors mistakes = CONFIG_ERRORS_INIT;
         const struct group *group = getgrgid(getegid());
@@ -287,6 +289,8 @@ int set_up(void **state) {
         for (int i = 0; i < TEST_DEVICES; i++)
                 used += (size_t) snprintf(text + used, sizeof text - used,
                                           "[device d%d]\ndriver = toy\nlabels = sensor\nmodel = acme,toy\n", i);
+        if (test_settings)
+                used += (size_t) snprintf(text + used, sizeof text - used, "%s", test_settings);
         assert_int_equal(settings_parse("test.conf", text, used, &mistakes, &fixture.settings), 0);
         config_errors_print(&mistakes, stderr);
         assert_false(config_errors_any(&mistakes));

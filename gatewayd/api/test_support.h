@@ -73,12 +73,14 @@ struct fixture {
 };
 
 extern struct fixture fixture;
+/* Further sections of the configuration, NULL for none: to be set before set_up(). */
+extern const char *test_settings;
 
 int set_up(void **state);
 int tear_down(void **state);
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
-/* Another settings file; its "%s" is the folder. Before set_up() of the next test it is forgotten. */
+/* Closes the API and opens it again. */
 void api_restart(void);
 
 struct test_client *client_new(void);

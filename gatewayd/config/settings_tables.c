@@ -214,7 +214,7 @@ const size_t n_settings_sections = ARRAY_SIZE(settings_sections);
 
 bool settings_is_live(const char *kind, const char *key) {
         /* What is asked at each use may change; what was handed out, opened or sized at start may not. */
-        static const char *const live_kinds[] = {"log", "artifacts", "trust", "policy", "mcuboot", "notify", "source"};
+        static const char *const live_kinds[] = {"log", "artifacts", "trust", "policy", "mcuboot", "source"};
         static const char *const live_gateway_keys[] = {"groups", "control_group", "adoption_list", "auto_adopt"};
 
         if (strcmp(kind, "mqtt") == 0 && strcmp(key, "unsigned_stop") == 0)
