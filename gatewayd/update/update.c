@@ -431,6 +431,8 @@ void update_free(struct update *update) {
                 campaign_free(campaign);
         replies_drop(update);
         keyring_unref(update->keyring);
+        windows_free(update->windows);
+        time_zones_free(update->zones);
         free(update);
 }
 
