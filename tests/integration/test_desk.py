@@ -132,9 +132,9 @@ class Desk:
 
 
 class World:
-    """Everything between the desk and the devices. pi-1 and pi-2 are in the group oslo, pi-2 also in east; pi-3 is in oslo and switched off."""
+    """Everything between the desk and the devices; faults: number of a device -> what its simulator does wrong. pi-1 and pi-2 are in the group oslo, pi-2 also in east; pi-3 is in oslo and switched off."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, faults=None):
         self.folder = folder
         self.authority = authority.Authority(folder / "pki")
         self.keys = folder / "keys"
@@ -144,7 +144,8 @@ class World:
         operator = acl.partition("user operator\n")[2].partition("\n#")[0]
         self.broker = broker.Broker(folder / "broker", self.authority, f"{acl}\nuser observer\n{operator}\n").start()
         self.files = file_server.FileServer(folder / "files", self.authority)
-        self.simulator = harness.Simulator(folder / "sim", "--udp", "127.0.0.1:0", "--udp-count", 5, "--hardware-version", MODEL)
+        self.simulator = harness.Simulator(folder / "sim", "--udp", "127.0.0.1:0", "--udp-count", 5, "--hardware-version", MODEL,
+                                           *(word for number, fault in (faults or {}).items() for word in ("--device", f"{number}:{fault}")))
         self.gateways = {}
         self.keygen("ci")
         for name, groups, numbers in (("pi-1", "oslo", (0, 1)), ("pi-2", "oslo east", (2, 3)), ("pi-3", "oslo", (4,))):
