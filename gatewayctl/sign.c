@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "commands.h"
-#include "document/campaign.h"
+#include "document_file.h"
 #include "document/command_signed.h"
 
 /* A campaign or a command in JSON becomes a JWS that a gateway accepts; every mistake is told before it is signed. */
@@ -87,17 +87,6 @@ static int complete_document(struct session *session, struct json *payload, cons
         return r < 0 ? failure_errno(failure, r) : 0;
 }
 
-static int take_mistakes(struct failure *failure, const struct json_errors *mistakes) {
-        failure->mistakes = json_new_array();
-        for (size_t i = 0; failure->mistakes && i < mistakes->n_items; i++) {
-                struct json *row = json_append_new_object(failure->mistakes);
-
-                json_set_string(row, "path", mistakes->items[i].path);
-                json_set_string(row, "text", mistakes->items[i].text);
-        }
-        return -EBADMSG;
-}
-
 static int check_document(const struct json *payload, const struct document_kind *kind, const char *path, struct failure *failure) {
         struct json_errors mistakes;
         int r;
@@ -108,9 +97,7 @@ static int check_document(const struct json *payload, const struct document_kind
                 return failure_errno(failure, r);
         if (r >= 0)
                 return 0;
-        failure_set(failure, EXIT_CODE_REFUSED, "document-invalid", "%s has %zu mistake%s and was not signed", path,
-                    json_errors_count(&mistakes), json_errors_count(&mistakes) == 1 ? "" : "s");
-        return take_mistakes(failure, &mistakes);
+        return mistakes_failure(path, &mistakes, failure);
 }
 
 static int print_jws(struct session *session, const char *jws, const struct signer *signer, struct failure *failure) {

@@ -60,6 +60,15 @@ static int check_options(const struct signer_options *options, struct failure *f
         return 0;
 }
 
+/* r: of the reading of a key; path NULL: it is in no file. */
+static int key_failure(struct failure *failure, int r, const char *path, struct gw_error *err) {
+        if (!gw_error_is_set(err))
+                return failure_errno(failure, r);
+        if (path)
+                gw_error_prefix(err, "%s", path);
+        return failure_from(failure, err);
+}
+
 static int read_private(const char *path, struct key **ret_key, struct failure *failure) {
         _cleanup_free_ char *text = NULL;
         struct gw_error err = { 0 };
@@ -70,10 +79,7 @@ static int read_private(const char *path, struct key **ret_key, struct failure *
                 return r;
         r = key_read_private(text, size, ret_key, &err);
         explicit_bzero(text, size);
-        if (r >= 0)
-                return 0;
-        gw_error_prefix(&err, "%s", path);
-        return gw_error_is_set(&err) ? failure_from(failure, &err) : failure_errno(failure, r);
+        return r < 0 ? key_failure(failure, r, path, &err) : 0;
 }
 
 static int open_private(struct signer *signer, const char *key, struct failure *failure) {
@@ -83,9 +89,7 @@ static int open_private(struct signer *signer, const char *key, struct failure *
         if (!is_token(key))
                 return read_private(key, &signer->key, failure);
         r = key_open_token(key, &signer->key, &err);
-        if (r >= 0)
-                return 0;
-        return gw_error_is_set(&err) ? failure_from(failure, &err) : failure_errno(failure, r);
+        return r < 0 ? key_failure(failure, r, NULL, &err) : 0;
 }
 
 /* As the gateway reads it, with its scope. */
@@ -99,14 +103,12 @@ static int open_public(struct signer *signer, const char *path, struct failure *
         if (r < 0)
                 return r;
         r = keyring_key_parse(file_name(path), text, size, &key, &err);
-        if (r >= 0) {
-                signer->public_key = TAKE_PTR(key->key);
-                (void) str_copy(signer->kid, sizeof signer->kid, key->kid);
-                keyring_key_free(key);
-                return 0;
-        }
-        gw_error_prefix(&err, "%s", path);
-        return gw_error_is_set(&err) ? failure_from(failure, &err) : failure_errno(failure, r);
+        if (r < 0)
+                return key_failure(failure, r, path, &err);
+        signer->public_key = TAKE_PTR(key->key);
+        (void) str_copy(signer->kid, sizeof signer->kid, key->kid);
+        keyring_key_free(key);
+        return 0;
 }
 
 /* "keys/ci.key" is the key of ci. */

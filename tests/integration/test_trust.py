@@ -182,6 +182,26 @@ def test_an_old_document_waits_for_a_word(bench):
         ("campaign.continue", "verified"), ("campaign.continue", "continued"), *[("job", "already")] * 3]
 
 
+def test_an_old_revision_takes_no_place_before_the_word(bench):
+    """Held, a higher revision stops nothing; when it is let go on, it takes over what the lower one had begun."""
+    ci = Signer("ci")
+    gw, artifact = bench(ci)
+    now = int(time.time())
+    slow = {"trial": {"duration_s": 3600}}
+    revision = lambda number: gw.call("campaign.get", {"id": "signed-1", "revision": number})["campaign"]["state"]  # noqa: E731
+    gw.call("campaign.start", {"jws": ci.jws(campaign(artifact, ALL, policy=slow))})
+    held = gw.call("campaign.start", {"jws": ci.jws(campaign(artifact, ALL, revision=2, now=now - 2 * DAY, exp=now + DAY))})["campaign"]
+    assert (held["state"], held["reason"]) == ("paused", "needs-approval") and revision(1) == "in_progress"
+    gw.call("campaign.continue", {"id": "signed-1"})
+    assert revision(1) == "superseded"
+    assert {outcome(job)[0] for job in gw.jobs("signed-1").values()} == {"succeeded"}
+    # On the gateway itself everything can be superseded.
+    document = {"schema": "gatewayd/campaign/1", "id": "signed-1", "revision": 3, "devices": ALL,
+                "artifacts": [{key: artifact[key] for key in ("size", "sha256", "compatible")}]}
+    assert gw.call("campaign.start", {"document": document})["campaign"]["revision"] == 3
+    assert refused(gw, "campaign.start", {"jws": ci.jws(campaign(artifact, ALL, revision=4))}).name == "campaign-other-key"
+
+
 def test_older_than_the_newest_of_its_key(bench):
     ci, other = Signer("ci"), Signer("other")
     gw, artifact = bench(ci, other)
