@@ -87,7 +87,8 @@ static void set_job(struct follow *follow, const char *gateway, const char *devi
 }
 
 static void tell_paused(struct follow *follow, const struct follow_gateway *gateway, const char *reason) {
-        const char *verb = strcmp(reason, "needs-approval") == 0 || strcmp(reason, "gate") == 0 ? "continue" : "resume";
+        /* "gate: wave 1 of 3" */
+        const char *verb = str_starts_with(reason, "needs-approval") || str_starts_with(reason, "gate") ? "continue" : "resume";
 
         if (follow->session->json)
                 return;
@@ -274,9 +275,10 @@ static int reconnect(struct follow *follow, struct failure *failure) {
                 r = client_reconnect(client, failure);
                 if (r == 0)
                         r = subscribe(follow, failure);
+                /* Behind a broker that is back the gateways may still be on their way. */
+                if (r == 0)
+                        r = look(follow, NULL, failure);
         } while (r < 0 && failure->exit_code == EXIT_CODE_NO_DAEMON && time_now_monotonic_ms() < until_ms);
-        if (r == 0)
-                r = look(follow, NULL, failure);
         if (r == 0)
                 memset(failure, 0, sizeof *failure);
         return r;

@@ -258,11 +258,15 @@ static void render_errors(const struct json *jobs, const struct style *style, st
 }
 
 static void render_sum(const struct json *jobs, struct strbuf *out) {
-        size_t n_all = json_length(jobs), n_bad = jobs_without_success(jobs);
+        size_t n_all = json_length(jobs), n_bad = jobs_without_success(jobs), n_open = 0;
 
+        JSON_FOREACH_ITEM(i, job, jobs)
+        n_open += !is_final(job);
         strbuf_appendf(out, "\n%zu of %zu device%s succeeded", n_all - n_bad, n_all, n_all == 1 ? "" : "s");
-        if (n_bad > 0)
-                strbuf_appendf(out, ", %zu did not", n_bad);
+        if (n_bad > n_open)
+                strbuf_appendf(out, ", %zu did not", n_bad - n_open);
+        if (n_open > 0)
+                strbuf_appendf(out, ", %zu %s not over", n_open, n_open == 1 ? "is" : "are");
         strbuf_append(out, ".\n");
 }
 

@@ -62,6 +62,19 @@ static void test_results(void **state) {
                         "1 of 4 devices succeeded, 3 did not.\n");
 }
 
+/* Of a campaign that is paused: what waits has not failed. */
+static void test_results_before_the_end(void **state) {
+        (void) state;
+        assert_rendered(results_render, "[" UPDATED("smp-udp:a") "," LATE "," QUEUED "," RUNNING "]", (struct style){ 0 },
+                        "DEVICE     RESULT       PROOF OR ERROR         VERSION         TOOK\n"
+                        "smp-udp:a  updated      hash-active-confirmed  1.0.0 -> 1.1.0  12 s\n"
+                        "smp-udp:z  timed_out    not-seen\n"
+                        "smp-udp:q  queued       concurrency\n"
+                        "smp-udp:r  in_progress\n"
+                        "\n"
+                        "1 of 4 devices succeeded, 1 did not, 2 are not over.\n");
+}
+
 static void test_one_result_needs_no_sum(void **state) {
         (void) state;
         assert_rendered(results_render, "[" UPDATED("smp-udp:a") "]", (struct style){ 0 },
@@ -137,9 +150,13 @@ static void test_jobs_and_messages_as_progress(void **state) {
 
 int main(void) {
         static const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_results),  cmocka_unit_test(test_one_result_needs_no_sum),
-                cmocka_unit_test(test_jobs),     cmocka_unit_test(test_how_many_did_not_succeed),
-                cmocka_unit_test(test_outcomes), cmocka_unit_test(test_jobs_and_messages_as_progress),
+                cmocka_unit_test(test_results),
+                cmocka_unit_test(test_results_before_the_end),
+                cmocka_unit_test(test_one_result_needs_no_sum),
+                cmocka_unit_test(test_jobs),
+                cmocka_unit_test(test_how_many_did_not_succeed),
+                cmocka_unit_test(test_outcomes),
+                cmocka_unit_test(test_jobs_and_messages_as_progress),
         };
 
         text_init();

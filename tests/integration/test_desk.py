@@ -3,6 +3,7 @@
 profile: no control socket, no key that it was not given."""
 
 import contextlib
+import csv
 import json
 import os
 import pathlib
@@ -205,7 +206,7 @@ def orders(world, desk, tmp_path):
         image, _ = harness.make_image(world.files.folder / f"app-{version}.bin", version, "--size", "24K")
         path = tmp_path / f"{name}.json"
         desk("campaign", "new", image, "--id", name, "--url", world.files.url + "/", "--compatible", MODEL, "--label", "sensor", "--start-jitter", "0s",
-             "--waves", "100%", *options, "-o", path)
+             *([] if "--waves" in options else ["--waves", "100%"]), *options, "-o", path)
         return path
 
     return make
@@ -429,6 +430,33 @@ def test_patience_has_an_end(desk, orders):
     desk("campaign", "start", orders("long", "1.8.0", "--trial", "1 h"), "--gateway", "pi-1", "--yes", "--no-wait")
     assert desk.refused("watch", "long", "--gateway", "pi-1", "--timeout", "1 s", code=6) == "not-finished-in-time"
     desk("cancel", "long", "--gateway", "pi-1", code=None)
+
+
+# --- waiting and reporting ---
+
+def test_wait_and_report(desk, observer, orders):
+    """In a pipeline: published, waited for where it arrives, and told in a ticket. pi-3 takes it, too, and has no device for it."""
+    path = orders("pipeline", "2.0.0", "--running", "<9", "--device", "smp-udp:d0", "--device", "smp-udp:d2", "--audience", "group:oslo")
+    desk("publish", path, "--group", "oslo")
+    out = observer("campaign", "wait", "pipeline", "--group", "oslo", "--appear", "1 min", "--timeout", f"{PATIENCE_S} s")
+    assert "2 of 2 devices succeeded." in out
+    assert {entry["gateway"]: entry["result"]["campaign"]["counts"]["total"] for entry in observer.json("campaign", "wait", "pipeline", "--group", "oslo")["gateways"]} == {
+        "pi-1": 1, "pi-2": 1, "pi-3": 0}
+    markdown = observer("campaign", "report", "pipeline", "--group", "oslo", "--format", "markdown")
+    assert "| pi-1 | completed | 1 | 1 |" in markdown and "| pi-3 | in\\_progress | 0 | 0 |" in markdown
+    rows = list(csv.DictReader(observer("campaign", "report", "pipeline", "--group", "oslo", "--format", "csv").splitlines()))
+    assert [(row["gateway"], row["device"], row["result"]) for row in rows] == [("pi-1", "smp-udp:d0", "updated"), ("pi-2", "smp-udp:d2", "updated")]
+    desk("cancel", "pipeline", "--gateway", "pi-3")
+    desk("unpublish", "pipeline", "--group", "oslo")
+
+
+def test_wait_ends_as_the_worst_does(desk, observer, orders):
+    desk("campaign", "start", orders("gated", "2.1.0", "--waves", "1,100%", "--gate", "first-wave"), "--group", "oslo", "--yes", "--no-wait")
+    # pi-3 has one device only, and no second wave to wait for.
+    assert "`gatewayctl continue gated`" in observer("campaign", "wait", "gated", "--group", "oslo", code=10)
+    desk("continue", "gated", "--gateway", "pi-1")
+    observer("cancel", "gated", "--gateway", "pi-2")
+    observer("campaign", "wait", "gated", "--group", "oslo", code=11)
 
 
 # --- profiles ---

@@ -356,8 +356,8 @@ def test_wait_ends_at_once_where_it_is_over(ctl, daemon):
 
 
 def test_wait_through_pauses(ctl, daemon):
-    waited = Waited(daemon, "completed", "gate", [updated()], first="paused", succeeded=2)
-    assert "is paused (gate)" in ctl("campaign", "wait", "c1", "--through-pauses")
+    waited = Waited(daemon, "completed", "gate: wave 1 of 2", [updated()], first="paused", succeeded=2)
+    assert "The campaign is paused (gate: wave 1 of 2); `gatewayctl continue c1` lets it go on." in ctl("campaign", "wait", "c1", "--through-pauses")
     assert waited.looks == 2
 
 
