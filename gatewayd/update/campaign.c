@@ -56,6 +56,7 @@ void campaign_free(struct campaign *campaign) {
         for (size_t i = 0; i < campaign->n_files; i++)
                 free_file(&campaign->files[i]);
         free(campaign->files);
+        free(campaign->candidates);
         campaign_document_free(campaign->document);
         campaign_row_clear(&campaign->row);
         list_remove(&campaign->link);
@@ -67,7 +68,8 @@ void campaign_free(struct campaign *campaign) {
 static void file_failed(struct campaign_file *file, const struct gw_error *err) {
         struct log_fields fields = { .campaign = file->campaign->row.id, .error = err->name };
         file->error = *err;
-        log_error(&fields, "%s", err->text);
+        if (!file->is_candidate)
+                log_error(&fields, "%s", err->text);
         schedule(file->campaign->update);
 }
 
@@ -240,6 +242,24 @@ int campaign_take_device(struct campaign *campaign, struct gw_device *device) {
         return 0;
 }
 
+static bool depends_on(const struct campaign *campaign, const char *id) {
+        return str_equal(campaign->document->devices.updated_by, id) || str_equal(campaign->document->rollback_of, id);
+}
+
+void campaigns_take_updated(struct update *update, const char *id, struct gw_device *device) {
+        struct campaign *campaign;
+        LIST_FOREACH(campaign, &update->campaigns, link)
+                if (depends_on(campaign, id))
+                        (void) campaign_take_device(campaign, device);
+}
+
+void campaigns_check_dependents(struct update *update, const char *id) {
+        struct campaign *campaign;
+        LIST_FOREACH(campaign, &update->campaigns, link)
+                if (str_equal(campaign->document->rollback_of, id))
+                        campaign_check_complete(campaign);
+}
+
 static void take_device(void *ctx, struct gw_device *device) {
         struct campaign *campaign = ctx;
         int r = campaign_take_device(campaign, device);
@@ -316,6 +336,8 @@ void campaign_check_complete(struct campaign *campaign) {
                 schedule(campaign->update); /* it is let go there */
                 return;
         }
+        if (rollback_is_awaited(campaign))
+                return;
         /* A campaign without a device stays until its deadline: one may still be adopted. */
         if (campaign->n_unfinished > 0 || campaign->n_jobs == 0 || campaign_state_is_final(campaign->state))
                 return;

@@ -13,6 +13,7 @@
  *     record.c     events and audit                                         verify.c    signatures, claims, refusals
  *     upkeep.c     deletes old rows                                         signed.c    signed campaigns, keys that come and go
  *     rollout.c    from wave to wave; stops itself                           waves.c, abort.c   what it decides by
+ *     rollback.c   back to what was before another campaign
  *     hold.c       jitter, maintenance windows, the clock                    start_rule.c       what it decides by
  *
  *     offer -> campaign -> job (queued) -> schedule -> job_run -> driver/run -> job (final) -> campaign (completed)
@@ -35,6 +36,7 @@
 
 #define UPDATE_LISTENERS_MAX 8
 #define UPDATE_NOTES_MAX 24          /* notes kept of one job */
+#define ROLLBACK_CANDIDATES_MAX 64   /* files of the cache that are read for a way back */
 #define UPDATE_PROGRESS_MS 250       /* between two progress reports of one job */
 #define UPDATE_INSPECT_RETRY_MS 30000 /* a device whose model or images are not known is asked again this often */
 
@@ -71,6 +73,7 @@ struct campaign_file {
         struct gw_error error;   /* terminal */
         char waiting[48];        /* reason, "" none */
         bool pinned;
+        bool is_candidate; /* of the cache, no matter what it is: rollback.c */
         struct campaign *campaign;
 };
 
@@ -80,8 +83,9 @@ struct campaign {
         struct campaign_row row;
         struct campaign_document *document;
         enum campaign_state state;
-        struct campaign_file *files;
+        struct campaign_file *files; /* of the document, then candidates */
         size_t n_files;
+        struct campaign_artifact *candidates;
         struct list jobs;  /* all, struct job.link */
         struct list ready; /* may start as soon as there is room */
         struct list later; /* would be ready, but their wave is not open yet */
@@ -222,6 +226,7 @@ int order_write_wanted(const struct gw_order *order, char **ret_text);
 /* The rules that hold between a device as it is now and an order: model and downgrade. As order_choose(). */
 int order_check(const struct campaign *campaign, const struct gw_device *device, const struct gw_order *order, const struct campaign_file *file,
                 struct gw_error *err);
+bool order_driver_takes(const struct campaign *campaign, const struct gw_device *device, const char *format);
 const struct gw_image *device_active_image(const struct gw_device *device, uint8_t image);
 
 /* --- update.c: campaigns from the store --- */
@@ -251,6 +256,10 @@ void campaign_begin_files(struct campaign *campaign);
 /* Takes in every adopted device that matches and is not in it yet. */
 int campaign_take_devices(struct campaign *campaign);
 int campaign_take_device(struct campaign *campaign, struct gw_device *device);
+/* A job of the campaign `id` updated the device: others may mean it now. */
+void campaigns_take_updated(struct update *update, const char *id, struct gw_device *device);
+/* A job of the campaign `id` has its end: what takes that campaign back may have waited for it. */
+void campaigns_check_dependents(struct update *update, const char *id);
 int campaign_set_state(struct campaign *campaign, enum campaign_state state, const char *reason);
 /* `detail` (NULL none) says more. */
 int campaign_pause(struct campaign *campaign, enum campaign_pause pause, const char *detail);
@@ -302,6 +311,18 @@ void rollout_look(struct campaign *campaign);
 /* Resumed in spite of its thresholds: they count from here. */
 int rollout_forgive(struct campaign *campaign);
 int rollout_retried(struct campaign *campaign);
+
+/* --- rollback.c --- */
+/* Of a campaign with rollback_of, before its files are opened. */
+int rollback_add_candidates(struct campaign *campaign);
+/* Which images the device ran before, as order_write_wanted() writes them. rollback-image-gone, not-selected. */
+int rollback_wanted(const struct campaign *campaign, const struct gw_device *device, char **ret_text, struct gw_error *err);
+/* Where they come from: a file, or they lie in the device. -EAGAIN with inventory-unknown; rollback-image-gone. */
+int rollback_find_images(const struct campaign *campaign, const struct gw_device *device, struct gw_order *order, struct gw_error *err);
+/* What is taken back does not go on. */
+void rollback_stop_other(struct campaign *campaign);
+/* Something of what it takes back goes on behind its point of no return, and is to come back, too. */
+bool rollback_is_awaited(const struct campaign *campaign);
 
 /* --- hold.c --- */
 /* timezone-unknown. */

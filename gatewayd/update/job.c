@@ -263,9 +263,12 @@ int job_finish(struct job *job, enum job_state state, const struct run_end *end)
                 r = record_job(campaign->update, job);
         tell_fleet(job);
         log_finish(job);
+        if (job->device && str_equal(job->row.result, result_name(GW_RESULT_UPDATED)))
+                campaigns_take_updated(campaign->update, campaign->row.id, job->device);
         if (job->device)
                 schedule_device_done(job->device);
         campaign_check_complete(campaign);
+        campaigns_check_dependents(campaign->update, campaign->row.id);
         return r;
 }
 
@@ -297,7 +300,7 @@ int job_requeue(struct job *job) {
         note_result(job);
         job->state = JOB_STATE_QUEUED;
         (void) set_text(&row->state, job_state_name(JOB_STATE_QUEUED));
-        char **texts[] = { &row->reason, &row->step, &row->result, &row->proof, &row->error_name, &row->error_text, &row->version_before, &row->hash_before, &row->version_after, &row->hash_after, &row->wanted };
+        char **texts[] = { &row->reason, &row->step, &row->result, &row->proof, &row->error_name, &row->error_text, &row->version_before, &row->hash_before, &row->version_after, &row->hash_after, &row->wanted, &row->images_before };
         for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
                 (void) set_text(texts[i], NULL);
         free(TAKE_PTR(row->blob));
@@ -372,6 +375,8 @@ int job_move(struct job *job, struct campaign *campaign) {
         old->n_running -= job->run != NULL;
         job->campaign = campaign;
         job->row.campaign_id = campaign->row.campaign_id;
+        job->row.wave = 0;
+        (void) job_table_set_wave(campaign->update->options.store, job->row.job_id, 0);
         list_append(&campaign->jobs, &job->link);
         campaign->n_jobs++;
         campaign->n_unfinished++;

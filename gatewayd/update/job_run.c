@@ -31,6 +31,27 @@ static struct campaign_file *file_of(struct job *job) {
         return job->row.has_artifact ? campaign_find_file(job->campaign, job->row.artifact) : NULL;
 }
 
+/* With several images each of them has to find back; with one its hash is enough. */
+static int remember_images(struct job *job) {
+        struct gw_order before = { .size = sizeof before };
+        for (size_t i = 0; i < job->order->n_wanted && before.n_wanted < GW_PARTS_MAX; i++) {
+                const struct gw_image *active = device_active_image(job->device, job->order->wanted[i].image);
+                struct gw_wanted *row = &before.wanted[before.n_wanted];
+                if (!active || active->hash_size == 0) {
+                        before.n_wanted = 0; /* no way back is better than half of one */
+                        return job->order->n_wanted > 1 ? order_write_wanted(&before, &job->row.images_before) : 0;
+                }
+                row->image = active->image;
+                row->hash_size = active->hash_size;
+                memcpy(row->hash, active->hash, active->hash_size);
+                (void) str_copy(row->version, sizeof row->version, active->version);
+                before.n_wanted++;
+        }
+        if (before.n_wanted == 0 || (before.n_wanted == 1 && before.wanted[0].image == 0))
+                return 0;
+        return order_write_wanted(&before, &job->row.images_before);
+}
+
 /* A device may name a version without a hash (serial recovery), or neither. */
 static int remember_before(struct job *job) {
         const struct gw_image *active = device_active_image(job->device, 0);
@@ -42,7 +63,7 @@ static int remember_before(struct job *job) {
                 return -ENOMEM;
         if (active->version[0] && !(job->row.version_before = strdup(active->version)))
                 return -ENOMEM;
-        return 0;
+        return remember_images(job);
 }
 
 static int check_battery(const struct job *job, struct gw_error *err) {

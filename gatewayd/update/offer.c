@@ -37,7 +37,7 @@ static void refuse(struct offer *offer, const struct gw_error *err) {
 /* Begun, with a file that the new revision has, too, and for the same end. What was not begun loses nothing by beginning anew. */
 static bool goes_on(const struct job *job, struct campaign *next) {
         const struct campaign_file *file = job->row.has_artifact ? campaign_find_file(next, job->row.artifact) : NULL;
-        if (job->state != JOB_STATE_IN_PROGRESS || !job->device || campaign_find_job(next, job->device) || job->winding_down || (job->stopping && job_state_is_final(job->stop_state)))
+        if (job->state != JOB_STATE_IN_PROGRESS || !job->device || campaign_find_job(next, job->device) || campaign_find_job(next, job->device) || job->winding_down || (job->stopping && job_state_is_final(job->stop_state)))
                 return false;
         /* The parts that a run works with belong to the file as it was read: it must be held by the new revision, too. */
         if (!file || gw_error_is_set(&file->error) || !package_is_ready(file->user.package))
@@ -65,6 +65,7 @@ void offer_supersede(struct campaign *campaign) {
         LIST_FOREACH_SAFE(old, spare, &campaign->update->campaigns, link)
                 if (strcmp(old->row.id, campaign->row.id) == 0 && old->row.revision < campaign->row.revision)
                         supersede(old, campaign);
+        rollback_stop_other(campaign);
 }
 
 static void adopt_files(struct campaign *campaign) {
@@ -156,7 +157,7 @@ static int accept_new(struct offer *offer, struct gw_error *err) {
 
 /* Naming one device is a person's statement about its hardware; an order for several needs a file or a document that names it. */
 static bool names_hardware(const struct campaign *campaign, struct gw_error *err) {
-        if (campaign_names_one_device(campaign->document))
+        if (campaign_names_one_device(campaign->document) || campaign->document->rollback_of)
                 return true;
         for (size_t i = 0; i < campaign->n_files; i++) {
                 const struct campaign_file *file = &campaign->files[i];
@@ -173,7 +174,7 @@ static void files_are_read(struct offer *offer) {
         int r;
         for (size_t i = 0; i < offer->campaign->n_files; i++) {
                 const struct campaign_file *file = &offer->campaign->files[i];
-                if (gw_error_is_set(&file->error)) {
+                if (gw_error_is_set(&file->error) && !file->is_candidate) {
                         err = file->error;
                         gw_error_prefix(&err, "artifacts[%zu]", i);
                         refuse(offer, &err);
@@ -214,6 +215,7 @@ static void nothing_to_read(void *ctx) {
 
 static int read_files(struct offer *offer, struct gw_error *err) {
         struct update *update = offer->update;
+        int r;
         for (size_t i = 0; i < offer->campaign->n_files; i++) {
                 struct campaign_file *file = &offer->campaign->files[i];
                 if (!artifact_has(update->options.artifacts, file->artifact->sha256)) {
@@ -224,7 +226,12 @@ static int read_files(struct offer *offer, struct gw_error *err) {
                 }
                 file->user.done = file_read;
                 file->user.ctx = file;
-                if (package_get(update, file->artifact->sha256, &file->user) < 0) {
+                r = package_get(update, file->artifact->sha256, &file->user);
+                if (r < 0 && file->is_candidate) {
+                        gw_error_set(&file->error, "artifact-unreadable", "the file cannot be opened: %s", strerror(-r));
+                        continue;
+                }
+                if (r < 0) {
                         gw_error_set(err, "artifact-unreadable", "artifacts[%zu]: the file cannot be opened", i);
                         return -EIO;
                 }
@@ -312,7 +319,7 @@ static int make_campaign(struct offer *offer, const struct offer_origin *origin,
         offer->campaign->visiting = true;
         offer->campaign->offer = offer;
         r = hold_read_windows(offer->campaign, err);
-        return r < 0 ? r : 0;
+        return r < 0 ? r : rollback_add_candidates(offer->campaign);
 }
 
 static int begin(struct offer *offer, const struct offer_origin *origin, const struct json *json, struct json_errors *mistakes,

@@ -31,7 +31,7 @@ static enum fit file_fits(const struct campaign_file *file, const char *model) {
         return model && package_names_model(content, model) ? FIT_YES : FIT_NO;
 }
 
-static bool driver_takes(const struct campaign *campaign, const struct gw_device *device, const char *format) {
+bool order_driver_takes(const struct campaign *campaign, const struct gw_device *device, const char *format) {
         const struct gw_driver *driver = driver_registry_find(campaign->update->options.registry, device->driver);
         if (!driver || !driver->formats)
                 return true;
@@ -43,7 +43,7 @@ static bool driver_takes(const struct campaign *campaign, const struct gw_device
 
 /* Two files for one model may be of two formats, each for another driver. */
 static bool can_take(const struct campaign_file *file, const struct gw_device *device) {
-        return !package_is_ready(file->user.package) || driver_takes(file->campaign, device, package_content(file->user.package)->format);
+        return !package_is_ready(file->user.package) || order_driver_takes(file->campaign, device, package_content(file->user.package)->format);
 }
 
 static int not_chosen(const char *model, const struct gw_error *model_error, bool unread, struct gw_error *err) {
@@ -67,7 +67,7 @@ int order_choose(const struct campaign *campaign, const struct gw_device *device
         struct campaign_file *unnamed = NULL; /* names no hardware */
         const char *model;
         bool unread = false;
-        if (campaign->document->rollback) {
+        if (campaign->document->rollback || campaign->document->rollback_of) {
                 *ret_file = NULL;
                 return 0;
         }
@@ -128,7 +128,7 @@ static int want_file(struct gw_order *order, const struct gw_device *device, con
                 return -EAGAIN;
         }
         content = package_content(file->user.package);
-        if (!driver_takes(file->campaign, device, content->format)) {
+        if (!order_driver_takes(file->campaign, device, content->format)) {
                 gw_error_set(err, "format-not-for-driver", "driver %s does not take files of format %s", device->driver, content->format);
                 return -EINVAL;
         }

@@ -86,9 +86,14 @@ static void plan_selected(struct planner *planner, const struct gw_device *devic
         struct gw_error err = { 0 };
         struct gw_plan plan;
         struct json *row;
+        _cleanup_free_ char *wanted = NULL;
         int r = order_choose(campaign, device, &file, &err);
+        if (r >= 0 && campaign->document->rollback_of)
+                r = rollback_wanted(campaign, device, &wanted, &err);
         if (r >= 0)
-                r = order_make(campaign, device, file, NULL, &order, &err);
+                r = order_make(campaign, device, file, wanted, &order, &err);
+        if (r >= 0 && campaign->document->rollback_of)
+                r = rollback_find_images(campaign, device, order, &err);
         if (r >= 0)
                 r = order_check(campaign, device, order, file, &err);
         if (r >= 0)
@@ -111,7 +116,7 @@ static void plan_device(void *ctx, struct gw_device *device) {
         struct planner *planner = ctx;
         const struct campaign_selector *selector = &planner->offer->campaign->document->devices;
         const char *member = NULL;
-        enum fleet_selected selected = fleet_select(selector, device, &member);
+        enum fleet_selected selected = campaign_select(planner->offer->campaign, device, &member);
         struct gw_error err;
         struct json *row = NULL;
         if (!device->adopted && (selected != FLEET_SELECTED_YES || selector->ids.n_items == 0))

@@ -172,7 +172,12 @@ static int prepare_order(struct job *job, struct gw_error *err) {
         if (r < 0)
                 return r;
         free(TAKE_PTR(job->order));
-        r = order_make(job->campaign, job->device, file, job->row.wanted, &job->order, err);
+        if (job->campaign->document->rollback_of && !job->row.wanted)
+                r = rollback_wanted(job->campaign, job->device, &job->row.wanted, err);
+        if (r >= 0)
+                r = order_make(job->campaign, job->device, file, job->row.wanted, &job->order, err);
+        if (r >= 0 && job->campaign->document->rollback_of)
+                r = rollback_find_images(job->campaign, job->device, job->order, err);
         if (r < 0 || job->row.wanted || file)
                 return r;
         /* What a rollback wants is what lay in the other slot when it was ordered, whatever lies there later. */

@@ -182,8 +182,10 @@ int campaign_load(struct update *update, struct campaign_row *row, bool visiting
         if (!visiting) {
                 list_append(&update->campaigns, &campaign->link);
                 read_windows(campaign);
+                r = rollback_add_candidates(campaign);
         }
-        r = job_table_each_of_campaign(update->options.store, campaign_id, load_job, campaign);
+        if (r >= 0)
+                r = job_table_each_of_campaign(update->options.store, campaign_id, load_job, campaign);
         if (r < 0) {
                 campaign_free(campaign);
                 return r;
