@@ -331,6 +331,17 @@ enum campaign_pause campaign_pause_of(const struct campaign *campaign) {
         return CAMPAIGN_PAUSE_PERSON;
 }
 
+int64_t campaign_average_ms(const struct campaign *campaign) {
+        int64_t sum_ms = 0, n = 0;
+        const struct job *job;
+        LIST_FOREACH(job, &campaign->jobs, link)
+                if (job->state == JOB_STATE_SUCCEEDED && job->row.started_ms > 0) {
+                        sum_ms += MAX(job->row.finished_ms - job->row.started_ms, 0);
+                        n++;
+                }
+        return n > 0 ? sum_ms / n : 0;
+}
+
 void campaign_check_complete(struct campaign *campaign) {
         if (campaign_state_is_final(campaign->state) && campaign->n_unfinished == 0 && campaign->n_running == 0) {
                 schedule(campaign->update); /* it is let go there */

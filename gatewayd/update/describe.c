@@ -5,6 +5,7 @@
 
 #include "base/error_catalogue.h"
 #include "base/str.h"
+#include "update/eta.h"
 
 #define REPORT_DEVICES_MAX 100
 
@@ -69,6 +70,28 @@ static void add_counts(const struct campaign *campaign, struct json *json) {
                         json_set_int(list, result_name((enum gw_result) i), tally.results[i]);
 }
 
+/* From what the devices before took; nothing while none has succeeded. */
+static void add_eta(const struct campaign *campaign, struct json *json) {
+        struct eta_load loads[CAMPAIGN_WAVES_MAX + 1] = { 0 };
+        struct eta_rollout rollout = { .waves = loads,
+                                       .n_waves = rollout_n_waves(campaign),
+                                       .concurrency = campaign->document->policy.concurrency,
+                                       .soak_ms = campaign->document->policy.soak_ms,
+                                       .windows = hold_windows(campaign) };
+        int64_t now_ms = update_wall_ms(campaign->update), average_ms = campaign_average_ms(campaign), ends_ms;
+        const struct job *job;
+        if (campaign->visiting || campaign->state != CAMPAIGN_STATE_IN_PROGRESS || average_ms == 0)
+                return;
+        LIST_FOREACH(job, &campaign->jobs, link)
+                if (!job_is_final(job))
+                        eta_add(&loads[MIN((size_t) job->row.wave, rollout.n_waves - 1)], average_ms);
+        ends_ms = eta_of_rollout(&rollout, now_ms);
+        if (ends_ms == INT64_MAX)
+                return;
+        json_set_int(json, "eta_ms", ends_ms - now_ms);
+        set_time(json, "eta", ends_ms / 1000 * 1000);
+}
+
 int campaign_describe(const struct campaign *campaign, struct json **ret_json) {
         _cleanup_json_ struct json *json = json_new_object();
         if (!json)
@@ -88,6 +111,10 @@ int campaign_describe(const struct campaign *campaign, struct json **ret_json) {
                 json_set_string(json, "rollback", "other-slot");
         json_set_int(json, "wave", campaign->row.wave + 1);
         json_set_int(json, "waves", (int64_t) rollout_n_waves(campaign));
+        json_set_string(json, "rollback_of", campaign->document->rollback_of);
+        if (campaign->state == CAMPAIGN_STATE_IN_PROGRESS)
+                json_set_string(json, "waits", campaign->hold);
+        add_eta(campaign, json);
         add_counts(campaign, json);
         *ret_json = TAKE_PTR(json);
         return 0;
@@ -137,6 +164,31 @@ static void add_result(struct job *job, struct json *json) {
         json_set_string(json, "version_after", row->version_after);
         json_set_string(json, "hash_before", row->hash_before);
         json_set_string(json, "hash_after", row->hash_after);
+}
+
+void job_describe_end(const struct job *job, struct json *json) {
+        const struct job_row *row = &job->row;
+        json_set_string(json, "state", row->state);
+        json_set_string(json, "result", row->result);
+        json_set_string(json, "reason", row->reason);
+        json_set_string(json, "error", row->error_name);
+        json_set_string(json, "text", row->error_text);
+        json_set_int(json, "attempt", row->attempt);
+        set_time(json, "finished", row->finished_ms);
+}
+
+/* As it stands in the row. */
+static struct json *history_of(const struct job *job) {
+        struct json *history = NULL;
+        if (!job->row.history || json_parse(job->row.history, strlen(job->row.history), 0, &history, NULL) < 0)
+                return NULL;
+        return history;
+}
+
+static void add_ends(const struct job *job, struct json *json) {
+        struct json *history = history_of(job);
+        if (history)
+                json_set(json, "history", history);
 }
 
 static int add_step(void *ctx, struct step_row *row) {
@@ -200,6 +252,7 @@ int job_describe(struct job *job, bool with_steps, struct json **ret_json) {
         if (row->has_artifact)
                 set_digest(json, "artifact", row->artifact);
         add_result(job, json);
+        add_ends(job, json);
         set_time(json, "queued", row->queued_ms);
         set_time(json, "started", row->started_ms);
         set_time(json, "finished", row->finished_ms);
@@ -427,30 +480,97 @@ static struct json *unseen_device(const struct job *job) {
         return row;
 }
 
+/* Most frequent first. */
+static struct json *sort_failures(const struct json *failures) {
+        struct json *sorted = json_new_array();
+        size_t n = json_length(failures);
+        bool taken[UPDATE_ERRORS_MAX] = { false };
+        for (size_t i = 0; i < MIN(n, (size_t) UPDATE_ERRORS_MAX); i++) {
+                int64_t most = -1;
+                size_t best = 0;
+                for (size_t j = 0; j < MIN(n, (size_t) UPDATE_ERRORS_MAX); j++) {
+                        int64_t count = 0;
+                        (void) json_member_int(json_at(failures, j), "count", 0, INT64_MAX, &count);
+                        if (taken[j] || count <= most)
+                                continue;
+                        most = count;
+                        best = j;
+                }
+                taken[best] = true;
+                json_append(sorted, json_ref(json_at(failures, best)));
+        }
+        return sorted;
+}
+
+static struct json *new_group(struct json *json, const char *member) {
+        struct json *group = json_set_new_object(json, member);
+        json_set_int(group, "count", 0);
+        json_set_new_array(group, "devices");
+        json_set_bool(group, "cut", false);
+        return group;
+}
+
+static struct json *retried_device(const struct job *job) {
+        struct json *row = json_new_object();
+        json_set_string(row, "device", job->row.device);
+        json_set_string(row, "state", job->row.state);
+        add_ends(job, row);
+        return row;
+}
+
+struct wave_tally {
+        int64_t n_devices, n_succeeded, n_failed, n_open;
+};
+
+static void count_wave(struct wave_tally *tally, const struct job *job) {
+        tally->n_devices++;
+        tally->n_succeeded += job->state == JOB_STATE_SUCCEEDED;
+        tally->n_failed += job->state == JOB_STATE_FAILED;
+        tally->n_open += !job_is_final(job);
+}
+
+static void add_wave_tallies(const struct campaign *campaign, struct json *json) {
+        struct wave_tally tallies[CAMPAIGN_WAVES_MAX + 1] = { 0 };
+        size_t n_waves = rollout_n_waves(campaign);
+        struct json *waves = json_set_new_array(json, "waves");
+        const struct job *job;
+        LIST_FOREACH(job, &campaign->jobs, link)
+                count_wave(&tallies[MIN((size_t) job->row.wave, n_waves - 1)], job);
+        for (size_t i = 0; i < n_waves; i++) {
+                struct json *row = json_append_new_object(waves);
+                json_set_int(row, "wave", (int64_t) i + 1);
+                json_set_int(row, "devices", tallies[i].n_devices);
+                json_set_int(row, "succeeded", tallies[i].n_succeeded);
+                json_set_int(row, "failed", tallies[i].n_failed);
+                json_set_int(row, "open", tallies[i].n_open);
+        }
+}
+
 int campaign_describe_report(struct campaign *campaign, struct json **ret_json) {
         const struct update *update = campaign->update;
-        _cleanup_json_ struct json *json = json_new_object();
-        struct json *summary = NULL, *failures, *not_seen;
+        _cleanup_json_ struct json *json = json_new_object(), *failures = json_new_array();
+        struct json *summary = NULL, *not_seen, *retried;
         struct job *job;
-        int r = json ? campaign_describe(campaign, &summary) : -ENOMEM;
+        int r = json && failures ? campaign_describe(campaign, &summary) : -ENOMEM;
         if (r < 0)
                 return r;
         json_set_string(json, "schema", "gatewayd/report/1");
         json_set_string(json, "epoch", store_epoch(update->options.store));
         set_time(json, "created", update_wall_ms(update));
         json_set(json, "campaign", summary);
-        failures = json_set_new_array(json, "failures");
-        not_seen = json_set_new_object(json, "not_seen");
-        json_set_int(not_seen, "count", 0);
-        json_set_new_array(not_seen, "devices");
-        json_set_bool(not_seen, "cut", false);
+        not_seen = new_group(json, "not_seen");
+        retried = new_group(json, "retried");
         LIST_FOREACH(job, &campaign->jobs, link) {
                 const char *reason = job_reason(job);
                 if (job->row.error_name)
                         count_device(failure_of(update, failures, job->row.error_name), json_new_string(job->row.device));
                 if (reason && strcmp(reason, "not-seen") == 0)
                         count_device(not_seen, unseen_device(job));
+                if (job->row.history)
+                        count_device(retried, retried_device(job));
         }
+        json_set(json, "failures", sort_failures(failures));
+        add_wave_tallies(campaign, json);
         if (campaign->row.finished_ms > 0)
                 json_set_int(json, "duration_ms", campaign->row.finished_ms - campaign->row.accepted_ms);
         *ret_json = TAKE_PTR(json);

@@ -17,7 +17,7 @@
 #define LOOK_MAX_MS (60 * 60 * 1000) /* so that a clock that is set right counts */
 #define CLOCK_LOOK_MS (30 * 1000)
 
-static struct windows_pair pair_of(const struct campaign *campaign) {
+struct windows_pair hold_windows(const struct campaign *campaign) {
         return (struct windows_pair){ .campaign = campaign->windows, .gateway = campaign->update->windows };
 }
 
@@ -66,12 +66,12 @@ static bool windows_are_missing(const struct campaign *campaign) {
 }
 
 struct windows_state hold_windows_at(const struct campaign *campaign, int64_t wall_ms) {
-        struct windows_pair pair = pair_of(campaign);
+        struct windows_pair pair = hold_windows(campaign);
         return windows_are_missing(campaign) ? (struct windows_state){ .open = false, .until_ms = INT64_MAX } : windows_at(&pair, wall_ms);
 }
 
 int64_t hold_longest_window_ms(struct campaign *campaign) {
-        struct windows_pair pair = pair_of(campaign);
+        struct windows_pair pair = hold_windows(campaign);
         int64_t now_ms = update_wall_ms(campaign->update);
         if (campaign->longest_window_ms == 0)
                 campaign->longest_window_ms = windows_longest_ms(&pair, now_ms, MAX(campaign->row.deadline_ms, now_ms));
@@ -115,7 +115,7 @@ static void look_in(struct campaign *campaign, int64_t delay_ms) {
 
 /* A share of the jitter after each opening, too: all gateways of a house have the same windows. */
 static int64_t opening_jitter_left_ms(struct campaign *campaign, int64_t now_ms, int64_t closes_ms) {
-        struct windows_pair pair = pair_of(campaign);
+        struct windows_pair pair = hold_windows(campaign);
         int64_t jitter_ms = hold_jitter_ms(campaign);
         int64_t opened_ms = windows_opened_ms(&pair, now_ms, jitter_ms);
         jitter_ms = MIN(jitter_ms, (closes_ms - opened_ms) / 4);

@@ -37,6 +37,8 @@
 #define UPDATE_LISTENERS_MAX 8
 #define UPDATE_NOTES_MAX 24          /* notes kept of one job */
 #define ROLLBACK_CANDIDATES_MAX 64   /* files of the cache that are read for a way back */
+#define UPDATE_ERRORS_MAX 256        /* names in one report */
+#define UPDATE_HISTORY_MAX 16        /* earlier ends kept of one job */
 #define UPDATE_PROGRESS_MS 250       /* between two progress reports of one job */
 #define UPDATE_INSPECT_RETRY_MS 30000 /* a device whose model or images are not known is asked again this often */
 
@@ -264,6 +266,8 @@ int campaign_set_state(struct campaign *campaign, enum campaign_state state, con
 /* `detail` (NULL none) says more. */
 int campaign_pause(struct campaign *campaign, enum campaign_pause pause, const char *detail);
 enum campaign_pause campaign_pause_of(const struct campaign *campaign);
+/* What a device took that was updated by it; 0: none was yet. */
+int64_t campaign_average_ms(const struct campaign *campaign);
 /* A job became final: is the campaign complete? */
 void campaign_check_complete(struct campaign *campaign);
 void campaign_arm_deadline(struct campaign *campaign);
@@ -329,6 +333,7 @@ bool rollback_is_awaited(const struct campaign *campaign);
 int hold_read_windows(struct campaign *campaign, struct gw_error *err);
 void hold_read_gateway_windows(struct update *update);
 bool hold_has_windows(const struct campaign *campaign);
+struct windows_pair hold_windows(const struct campaign *campaign);
 struct windows_state hold_windows_at(const struct campaign *campaign, int64_t wall_ms);
 int64_t hold_longest_window_ms(struct campaign *campaign);
 int64_t hold_jitter_ms(const struct campaign *campaign);
@@ -389,4 +394,6 @@ int campaign_describe_report(struct campaign *campaign, struct json **ret_json);
 int job_describe(struct job *job, bool with_steps, struct json **ret_json);
 /* The members of a result: {state, result, proof, error, version_before, ...}. */
 int job_describe_result(struct job *job, struct json **ret_json);
+/* How it ended, in short: {state, result, reason, error, attempt, finished}. */
+void job_describe_end(const struct job *job, struct json *json);
 struct json *progress_describe(const struct job *job); /* NULL when out of memory */

@@ -292,9 +292,36 @@ static void note_result(struct job *job) {
         job_note(job, text);
 }
 
+/* The same for programs, as long as it is not too long: the newest ones. */
+static int add_history(struct job *job) {
+        struct job_row *row = &job->row;
+        _cleanup_json_ struct json *before = NULL, *history = json_new_array();
+        struct json *entry;
+        char *text = NULL;
+        size_t n_before;
+        int r;
+        if (row->history && json_parse(row->history, strlen(row->history), 0, &before, NULL) < 0)
+                before = NULL;
+        n_before = json_length(before);
+        for (size_t i = n_before >= UPDATE_HISTORY_MAX ? n_before - UPDATE_HISTORY_MAX + 1 : 0; i < n_before; i++)
+                json_append(history, json_ref(json_at(before, i)));
+        entry = history ? json_append_new_object(history) : NULL;
+        if (!entry)
+                return -ENOMEM;
+        job_describe_end(job, entry);
+        r = json_write(history, &text, NULL);
+        if (r < 0)
+                return r;
+        free(row->history);
+        row->history = text;
+        return 0;
+}
+
 int job_requeue(struct job *job) {
         struct job_row *row = &job->row;
         int r = job_table_clear_targets(job->campaign->update->options.store, row->job_id);
+        if (r >= 0)
+                r = add_history(job);
         if (r < 0)
                 return r;
         note_result(job);

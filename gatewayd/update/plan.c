@@ -3,16 +3,40 @@
 
 #include "base/str.h"
 #include "fleet/selector.h"
+#include "update/eta.h"
 #include "update/offer.h"
+#include "update/start_rule.h"
+#include "update/waves.h"
 
 #define PLAN_ENTRIES_MAX 1000 /* COMMAND_PAGE_MAX */
+
+/* One of the population: it will be in a wave. */
+struct planned {
+        struct json *row; /* lent; NULL: it is not shown */
+        int64_t duration_ms;
+        bool is_worked;
+};
 
 /* The dry run: what an order means for every device, from what is known of it. Touches nothing. */
 struct planner {
         struct offer *offer;
         struct json *selected, *others; /* arrays */
+        struct planned *population;
+        size_t n_population, n_unknown_durations;
+        bool out_of_memory;
         size_t n_update, n_wait, n_reject, n_unknown, n_not_selected;
 };
+
+static void join(struct planner *planner, struct json *row, int64_t duration_ms, bool is_worked) {
+        struct planned *population = reallocarray(planner->population, planner->n_population + 1, sizeof *population);
+        if (!population) {
+                planner->out_of_memory = true;
+                return;
+        }
+        planner->population = population;
+        population[planner->n_population++] = (struct planned){ .row = row, .duration_ms = duration_ms, .is_worked = is_worked };
+        planner->n_unknown_durations += is_worked && duration_ms == 0;
+}
 
 static struct json *entry_of(struct json *list, const struct gw_device *device, const char *verdict) {
         struct json *row = json_length(list) < PLAN_ENTRIES_MAX ? json_append_new_object(list) : NULL;
@@ -60,6 +84,8 @@ static void add_refusal(struct planner *planner, const struct gw_device *device,
         bool waits = r == -EAGAIN || driver_registry_error_class(registry, err->name) == GW_ERROR_WAIT;
         struct json *row = entry_of(planner->selected, device, waits ? "wait" : "reject");
         *(waits ? &planner->n_wait : &planner->n_reject) += 1;
+        if (device->adopted)
+                join(planner, row, 0, waits);
         if (!row)
                 return;
         json_set_string(row, "reason", err->name);
@@ -77,6 +103,19 @@ int plan_ask_driver(const struct update *update, const struct gw_device *device,
                 return -ENOENT;
         }
         return driver->plan ? driver->plan(driver_registry_instance(registry, device->driver), &request, ret_plan, err) : 0;
+}
+
+/* As far as they are known: what starts a job later may know better. */
+static int judge_facts(const struct campaign *campaign, const struct gw_device *device, struct gw_error *err) {
+        int battery_min = campaign->document->policy.battery_min_percent, rssi_min = campaign->document->devices.rssi_min_dbm;
+        if (!signal_is_enough(device->rssi_dbm, rssi_min)) {
+                gw_error_set(err, "weak-signal", "it is heard with %d dBm, the campaign wants %d dBm", device->rssi_dbm, rssi_min);
+                return -EAGAIN;
+        }
+        if (battery_is_enough(device->battery_percent, battery_min))
+                return 0;
+        gw_error_set(err, "low-battery", "its battery had %d %%, the campaign wants %d %%", device->battery_percent, battery_min);
+        return -EAGAIN;
 }
 
 static void plan_selected(struct planner *planner, const struct gw_device *device) {
@@ -99,6 +138,8 @@ static void plan_selected(struct planner *planner, const struct gw_device *devic
         if (r >= 0)
                 r = plan_ask_driver(campaign->update, device, order, &plan, &err);
         if (r >= 0)
+                r = judge_facts(campaign, device, &err);
+        if (r >= 0)
                 r = hold_judge_plan(planner->offer->campaign, device, plan.duration_ms, &err);
         if (r < 0) {
                 add_refusal(planner, device, r, &err);
@@ -106,6 +147,7 @@ static void plan_selected(struct planner *planner, const struct gw_device *devic
         }
         planner->n_update++;
         row = entry_of(planner->selected, device, "update");
+        join(planner, row, plan.duration_ms, plan.work != GW_PLAN_NOTHING);
         if (!row)
                 return;
         describe_order(row, device, order, file);
@@ -137,6 +179,7 @@ static void plan_device(void *ctx, struct gw_device *device) {
         case FLEET_SELECTED_UNKNOWN:
                 planner->n_unknown++;
                 row = entry_of(planner->others, device, "unknown");
+                join(planner, row, 0, true);
                 break;
         }
         if (row)
@@ -180,11 +223,77 @@ static void add_devices(struct planner *planner, struct json *result) {
         json_set(result, "devices", json_ref(planner->selected));
 }
 
+/* --- waves and time --- */
+
+static void set_time(struct json *json, const char *member, int64_t wall_ms) {
+        char text[TIME_RFC3339_SIZE];
+        if (wall_ms != INT64_MAX && time_format_rfc3339(text, sizeof text, wall_ms / 1000 * 1000) >= 0)
+                json_set_string(json, member, text);
+}
+
+static void fill_waves(const struct planner *planner, struct eta_load *loads, size_t *sizes) {
+        const struct campaign_policy *policy = &planner->offer->campaign->document->policy;
+        for (size_t i = 0; i < planner->n_population; i++) {
+                const struct planned *planned = &planner->population[i];
+                size_t wave = wave_of(policy, i, planner->n_population);
+                sizes[wave]++;
+                if (planned->row)
+                        json_set_int(planned->row, "wave", (int64_t) wave + 1);
+                if (planned->is_worked)
+                        eta_add(&loads[wave], planned->duration_ms);
+        }
+}
+
+static void add_waves(const struct campaign *campaign, const size_t *sizes, struct json *result) {
+        struct json *waves = json_set_new_array(result, "waves");
+        for (size_t i = 0; i < rollout_n_waves(campaign); i++) {
+                struct json *wave = json_append_new_object(waves);
+                json_set_int(wave, "wave", (int64_t) i + 1);
+                json_set_int(wave, "devices", (int64_t) sizes[i]);
+        }
+}
+
+static void add_window(const struct campaign *campaign, int64_t now_ms, struct json *result) {
+        struct windows_state state;
+        struct json *window;
+        if (!hold_has_windows(campaign))
+                return;
+        state = hold_windows_at(campaign, now_ms);
+        window = json_set_new_object(result, "window");
+        json_set_bool(window, "open", state.open);
+        set_time(window, state.open ? "closes" : "opens", state.until_ms);
+}
+
+/* When it begins and when it would be done; from the driver's estimates, as far as there are any. */
+static void add_time(const struct planner *planner, struct json *result) {
+        struct eta_load loads[CAMPAIGN_WAVES_MAX + 1] = { 0 };
+        size_t sizes[CAMPAIGN_WAVES_MAX + 1] = { 0 };
+        const struct campaign *campaign = planner->offer->campaign;
+        const struct campaign_policy *policy = &campaign->document->policy;
+        struct eta_rollout rollout = { .waves = loads,
+                                       .n_waves = rollout_n_waves(campaign),
+                                       .concurrency = policy->concurrency,
+                                       .soak_ms = policy->soak_ms,
+                                       .windows = hold_windows(campaign) };
+        int64_t now_ms = update_wall_ms(campaign->update), starts_ms, ends_ms;
+        fill_waves(planner, loads, sizes);
+        add_waves(campaign, sizes, result);
+        add_window(campaign, now_ms, result);
+        starts_ms = eta_in_windows(&rollout.windows, now_ms + hold_jitter_ms(campaign), 0);
+        set_time(result, "starts", starts_ms);
+        json_set_int(result, "unknown_durations", (int64_t) planner->n_unknown_durations);
+        ends_ms = starts_ms == INT64_MAX ? INT64_MAX : eta_of_rollout(&rollout, starts_ms);
+        if (ends_ms == INT64_MAX)
+                return;
+        set_time(result, "ends", ends_ms);
+        json_set_int(result, "eta_ms", ends_ms - now_ms);
+}
+
 static void add_warnings(const struct campaign *campaign, struct json *result) {
         struct json *warnings = json_set_new_array(result, "warnings");
         for (size_t i = 0; i < campaign->n_files; i++) {
                 const struct package *package = campaign->files[i].user.package;
-                const struct gw_package *content = package_is_ready(package) ? package_content(package) : NULL;
+                const struct gw_package *content = package_is_ready(package) && !campaign->files[i].is_candidate ? package_content(package) : NULL;
                 for (size_t j = 0; content && j < content->n_warnings; j++)
                         json_append_string(warnings, content->warnings[j]);
         }
@@ -199,11 +308,15 @@ int offer_plan(struct offer *offer) {
                 return -ENOMEM;
         plan_missing(&planner);
         r = fleet_each(offer->update->options.fleet, plan_device, &planner);
-        if (r < 0)
-                return r;
+        if (r < 0 || planner.out_of_memory) {
+                free(planner.population);
+                return r < 0 ? r : -ENOMEM;
+        }
         json_set_string(result, "id", campaign->row.id);
         json_set_int(result, "revision", campaign->row.revision);
         json_set_string(result, "mode", mode_name(campaign->document->policy.mode));
+        add_time(&planner, result);
+        free(planner.population);
         add_counts(&planner, result);
         add_devices(&planner, result);
         add_warnings(campaign, result);

@@ -336,6 +336,76 @@ static void test_threshold_at_the_very_end(void **state) {
         assert_int_equal(count_events("paused"), 0);
 }
 
+/* --- what a person is told --- */
+
+static int64_t number_of(const struct json *json, const char *member) {
+        int64_t number = -1;
+        assert_int_equal(json_member_int(json, member, 0, INT64_MAX, &number), 0);
+        return number;
+}
+
+static void test_plan(void **state) {
+        _cleanup_json_ struct json *json = NULL;
+        struct json *waves;
+        (void) state;
+        import_version("1.1.0");
+        for (int i = 0; i < fixture.n_toys; i++)
+                fixture.toys[i].duration_ms = MINUTE_MS;
+        json = document("c", 1, ALL, "{" IN_WAVES ",\"soak_s\":600,\"concurrency\":2}");
+        assert_int_equal(update_campaign_plan(fixture.update, json, on_reply, NULL), 0);
+        wait_for(&fixture.replied);
+        waves = json_child(fixture.result, "waves");
+        assert_int_equal(json_length(waves), 3);
+        assert_int_equal(number_of(json_at(waves, 0), "devices"), 2);
+        assert_int_equal(number_of(json_at(waves, 1), "devices"), 6);
+        assert_int_equal(number_of(json_at(waves, 2), "devices"), 22);
+        assert_int_equal(number_of(json_at(json_child(fixture.result, "devices"), 2), "wave"), 2);
+        assert_int_equal(number_of(fixture.result, "eta_ms"), (1 + 10 + 3 + 10 + 11) * MINUTE_MS);
+        assert_int_equal(number_of(fixture.result, "unknown_durations"), 0);
+}
+
+static void test_report(void **state) {
+        struct json *report = NULL, *waves, *retried;
+        struct gw_error err;
+        (void) state;
+        import_version("1.1.0");
+        fixture.toys[0].fails = "smp-image-rejected";
+        fixture.toys[10].fails = fixture.toys[11].fails = "smp-swap-refused";
+        start("c", 1, ALL, "{" IN_WAVES ",\"abort\":{\"failed_count\":100,\"failed_percent\":100}}");
+        run_until_event("campaign-state=completed");
+        fixture.toys[10].fails = NULL;
+        fixture.events[0] = '\0';
+        retry_all("c");
+        run_until_event("campaign-state=completed");
+        restart(); /* from the rows */
+        assert_int_equal(update_campaign_report(fixture.update, "c", -1, &report, &err), 0);
+        assert_string_equal(json_member_text(json_at(json_child(report, "failures"), 0), "name"), "smp-image-rejected");
+        waves = json_child(report, "waves");
+        assert_int_equal(number_of(json_at(waves, 0), "failed"), 1);
+        assert_int_equal(number_of(json_at(waves, 1), "failed"), 1);
+        assert_int_equal(number_of(json_at(waves, 1), "succeeded"), 5);
+        retried = json_child(report, "retried");
+        assert_int_equal(number_of(retried, "count"), 3);
+        JSON_FOREACH_ITEM(i, row, json_child(retried, "devices"))
+                if (str_equal(json_member_text(row, "device"), "toy:d10")) {
+                        assert_string_equal(json_member_text(row, "state"), "succeeded");
+                        assert_string_equal(json_member_text(json_at(json_child(row, "history"), 0), "error"), "smp-swap-refused");
+                }
+        json_free(report);
+}
+
+static void test_eta_of_what_runs(void **state) {
+        int64_t eta_ms;
+        (void) state;
+        import_version("1.1.0");
+        start("c", 1, ALL, "{" IN_WAVES ",\"soak_s\":3600,\"concurrency\":2}");
+        run_until_event("wave-ended=2");
+        run_until_event("wave-started=3");
+        (void) state_of("c");
+        eta_ms = number_of(json_child(fixture.result, "campaign"), "eta_ms");
+        assert_in_range(eta_ms, 11 * MINUTE_MS, 12 * MINUTE_MS);
+}
+
 /* --- superseding --- */
 
 /* Waves count anew over the rest; who has the file already costs them nothing. */
@@ -426,6 +496,9 @@ int main(void) {
                 TEST(test_threshold_cancels),
                 TEST(test_a_first_wave_that_fails_whole),
                 TEST(test_threshold_at_the_very_end),
+                TEST(test_plan),
+                TEST(test_report),
+                TEST(test_eta_of_what_runs),
                 TEST(test_a_revision_counts_waves_anew),
                 TEST(test_held_until_somebody_lets_it_go_on),
                 TEST(test_its_key_is_removed),

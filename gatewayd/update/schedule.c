@@ -198,16 +198,9 @@ static int64_t estimate_ms(const struct job *job) {
         const struct campaign *campaign = job->campaign;
         struct gw_error err = { 0 };
         struct gw_plan plan;
-        const struct job *other;
-        int64_t sum_ms = 0, n = 0;
         if (plan_ask_driver(campaign->update, job->device, job->order, &plan, &err) >= 0 && plan.duration_ms > 0)
                 return plan.duration_ms;
-        LIST_FOREACH(other, &campaign->jobs, link)
-                if (other->state == JOB_STATE_SUCCEEDED && other->row.started_ms > 0) {
-                        sum_ms += MAX(other->row.finished_ms - other->row.started_ms, 0);
-                        n++;
-                }
-        return n > 0 ? sum_ms / n : 0;
+        return campaign_average_ms(campaign);
 }
 
 static int judge_window(struct job *job, struct gw_error *err) {
