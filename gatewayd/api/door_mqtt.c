@@ -144,6 +144,23 @@ static void desire_free(struct desire *desire) {
         free(desire);
 }
 
+/* What is retained comes again with each subscription. */
+static void read_again(struct door_mqtt *door) {
+        door->n_subscribed = 0;
+        if (door->mqtt && mqtt_is_connected(door->mqtt))
+                subscribe_more(door);
+}
+
+static void look_at_clock(void *ctx) {
+        struct door_mqtt *door = ctx;
+        const struct api_options *options = &door->api->options;
+        door->clock_timer = NULL;
+        if (str_equal(options->clock_state(options->ctx), "not-credible"))
+                (void) timer_start(options->loop, MQTT_CLOCK_LOOK_MS, look_at_clock, door, &door->clock_timer);
+        else
+                read_again(door);
+}
+
 static void desire_answered(void *ctx, struct json *result, const struct gw_error *err, const struct json_errors *mistakes) {
         struct desire *desire = ctx;
         struct door_mqtt *door = desire->door;
@@ -153,6 +170,8 @@ static void desire_answered(void *ctx, struct json *result, const struct gw_erro
         if (err && strcmp(err->name, "not-for-this-gateway") != 0 && log_limit_pass(&door->desired, loop_now_ms(door->api->options.loop), &n_before))
                 log_warning(&(struct log_fields){ .error = err->name, .campaign = desire->campaign },
                             "the desired campaign %s is not accepted: %s (%" PRIu64 " more since the last report)", desire->campaign, err->text, n_before);
+        if (err && strcmp(err->name, "clock-not-credible") == 0 && !door->clock_timer)
+                (void) timer_start(door->api->options.loop, MQTT_CLOCK_LOOK_MS, look_at_clock, door, &door->clock_timer);
         desire_free(desire);
 }
 
@@ -380,6 +399,7 @@ void door_mqtt_free(struct door_mqtt *door) {
         LIST_FOREACH_SAFE(desire, spare, &door->desires, link)
         desire_free(desire);
         timer_cancel(door->start_timer);
+        timer_cancel(door->clock_timer);
         mqtt_free(door->mqtt, true);
         door_tls_deinit(&door->tls);
         mqtt_requests_deinit(door);

@@ -29,6 +29,7 @@
 #define MQTT_REFUSED_MAX_MS (10 * 60 * 1000)
 #define MQTT_DOCUMENT_INTERVAL_MS 2000   /* between two publications of one device's document */
 #define MQTT_START_RETRY_MS (60 * 1000)  /* after credentials could not be read */
+#define MQTT_CLOCK_LOOK_MS 2000          /* between two looks at a clock that desired campaigns wait for */
 #define MQTT_DUPLICATE_TOLD_MS (30 * 60 * 1000)
 #define MQTT_INSTANCE_SIZE 17
 
@@ -143,6 +144,7 @@ struct door_mqtt {
         struct log_limit failures, retained, refused_filters, desired, duplicates;
 
         struct list desires; /* campaigns on their way in */
+        struct timer *clock_timer; /* one of them could not be judged without the time */
         size_t n_desired_bytes;
 
         struct mqtt_requests requests;

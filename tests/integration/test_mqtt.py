@@ -2,6 +2,7 @@
 """The MQTT door: the real daemon, a real mosquitto with the ACL of etc/mosquitto, simulated devices, orders signed by another program."""
 
 import json
+import subprocess
 import time
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 import harness
 from mqtt_site import ALL, OWN, broker, expect_record, has_ended, is_last_event, is_status, site  # noqa: F401
 from scenes import outcome
-from signer import campaign
+from signer import Signer, campaign
 
 CONFIRMED = ("succeeded", "updated", "hash-active-confirmed", None)
 
@@ -63,6 +64,38 @@ def test_the_desired_state(site):
     place.gateway.start()
     desk.take(is_status())
     assert [c["id"] for c in desk.call("campaign.list")["campaigns"]] == ["m-3", "m-1"]
+
+
+def test_desired_before_the_clock_is_set(site, tmp_path):
+    """Nothing can be judged then; when the time is known, what is retained is read once more, without a new connection."""
+    shim, flag = tmp_path / "clock_shim.so", tmp_path / "1970"
+    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", shim, harness.ROOT / "tests/integration/clock_shim.c", "-ldl"], check=True)
+    flag.touch()
+    place = site()
+    desk = place.operator(f"{OWN}/#")
+    place.gateway.stop()
+    desk.take(is_status("offline"))
+    place.gateway.start(environment={"LD_PRELOAD": str(shim), "GATEWAYD_TEST_CLOCK": str(flag)}, follow_log=True)
+    desk.take(is_status())
+    desk.publish(f"{OWN}/desired/m-1", place.order(), retain=True)
+    assert place.gateway.await_log("the desired campaign m-1 is not accepted")
+    assert desk.call("campaign.list")["campaigns"] == []
+    flag.unlink()
+    assert desk.take(has_ended("m-1")).json["campaign"]["counts"]["succeeded"] == 3
+
+
+def test_a_key_that_comes_after_the_order(site):
+    place = site()
+    desk = place.operator(f"{OWN}/#")
+    desk.take(is_status())
+    late = Signer("late")
+    desk.publish(f"{OWN}/desired/m-1", late.jws(campaign(place.artifact, ALL, name="m-1")), retain=True)
+    desk.publish(f"{OWN}/desired/m-2", place.order("m-2"), retain=True)
+    desk.take(has_ended("m-2"))
+    assert [c["id"] for c in desk.call("campaign.list")["campaigns"]] == ["m-2"]
+    late.install(place.keys)
+    place.gateway.call("gateway.reload")
+    desk.take(has_ended("m-1"))
 
 
 def test_only_who_is_addressed_answers(site):
