@@ -247,19 +247,29 @@ static int show_started(struct session *session, const struct json *result, stru
         const char *id = json_member_text(campaign, "id"), *state = json_member_text(campaign, "state"),
                    *reason = json_member_text(campaign, "reason");
 
-        (void) session;
-        strbuf_appendf(out, "Started as %s. `gatewayctl watch %s` shows the progress, `gatewayctl cancel %s` ends it.\n", id, id, id);
+        strbuf_appendf(out, "Started as %s", id);
         if (str_equal(state, "paused"))
-                strbuf_appendf(out, "It is paused (%s).\n", reason ? reason : "by a person");
+                strbuf_appendf(out, ", paused (%s)", reason ? reason : "by a person");
+        /* Of several gateways each has a line, and the rest is said once. */
+        if (session_is_many(session))
+                strbuf_append(out, ".\n");
+        else
+                strbuf_appendf(out, ". `gatewayctl watch %s` shows the progress, `gatewayctl cancel %s` ends it.\n", id, id);
         return EXIT_CODE_OK;
 }
 
 static int start_only(struct session *session, const struct order *order, struct failure *failure) {
         _cleanup_members_ struct members params = members_new();
         const struct session_question question = question_about(order, "campaign.start", &params);
+        const char *id = json_member_text(order->document, "id");
+        int r;
 
         add_order(order, &params);
-        return session_each(session, &question, show_started, failure);
+        r = session_each(session, &question, show_started, failure);
+        if (r >= 0 && session_is_many(session) && !session->json &&
+            session_say(session, failure, "`gatewayctl watch %s` shows the progress, `gatewayctl cancel %s` ends it.\n", id, id) < 0)
+                return -EBADMSG;
+        return r;
 }
 
 static int start_and_follow(struct session *session, const struct order *order, const struct json *plan, struct failure *failure) {

@@ -298,7 +298,7 @@ def test_signed_commands(world, desk):
     assert "kitchen" in desk("device", "list", "--label", "kitchen", "--gateway", "pi-1")
     out = desk("device", "set", "smp-udp:d2", "--name", "Attic", "--group", "oslo")
     assert "Attic" in out and out.startswith("pi-2\n")
-    desk("device", "scan", "--duration", "100ms", "--gateway", "pi-1")
+    assert "smp-udp:d1" in desk("device", "scan", "--driver", "smp-udp", "--duration", "100ms", "--gateway", "pi-1")
     desk("doctor", "--gateway", "pi-1")
 
 
