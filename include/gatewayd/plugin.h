@@ -781,8 +781,9 @@ struct gw_gatt_api {
         int (*state)(const struct gw_host *host, struct gw_error *err);
         void (*adapters)(const struct gw_host *host, void (*found)(void *ctx, const struct gw_gatt_adapter *adapter), void *ctx);
 
-        /* `seen` comes when a device is heard that was not, when what it says of itself changes, else at most once in 10 s for each.
-         * Discovery is on as long as anybody watches, waits, or opens a device that was not heard. */
+        /* `seen` comes when a device is heard that was not, when its name or its services change, else at most once in 10 s for each.
+         * Discovery is on as long as anybody watches, waits, or opens a device that was not heard; while devices are open those that are only
+         * watched for are listened to for some seconds a minute. */
         int (*watch)(const struct gw_host *host, const struct gw_gatt_watch_options *options, void (*seen)(void *ctx, const struct gw_gatt_peer *peer), void *ctx,
                      struct gw_gatt_watch **ret_watch);
         void (*watch_end)(struct gw_gatt_watch *watch); /* NULL is fine */
@@ -809,7 +810,8 @@ struct gw_gatt_api {
          * One characteristic as a datagram link. max_datagram is what one packet carries (ATT MTU - 3), known from `opened` on. Several
          * may be open at once, each characteristic once. The link ends with the device, and by itself where the characteristic goes.
          * Errors of `closed`, beside those of the device: gatt-characteristic-missing, gatt-not-permitted (the characteristic does not offer
-         * this, or another program holds it), gatt-failed (RETRY), encryption-required, pairing-required.
+         * this, or another program holds it), gatt-failed and link-lost (RETRY; the characteristic went while the device stayed),
+         * encryption-required, pairing-required.
          */
         int (*link_open)(struct gw_gatt *gatt, const struct gw_gatt_link_options *options, const struct gw_link_handler *handler, void *ctx, struct gw_link **ret_link);
         /* At most 16 tasks of one device at once: -EBUSY. Errors as of link_open. When the device ends they end before it, with its error. */
