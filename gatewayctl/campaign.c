@@ -358,9 +358,9 @@ int run_campaign_plan(struct session *session, struct failure *failure) {
         return r < 0 ? r : order_plan(session, &(struct order){ .document = file.document, .file = &file, .all = all }, failure);
 }
 
-/* Every device that the campaign updated goes back to what it ran before. */
+/* Every device that the campaign updated goes back to what it ran before: now, as there is nothing to download in the usual case. */
 static int rollback_document(struct session *session, const char *campaign, struct json **ret_document, struct failure *failure) {
-        _cleanup_members_ struct members document = members_new(), devices = members_new();
+        _cleanup_members_ struct members document = members_new(), devices = members_new(), policy = members_new();
         char id[ORDER_ID_SIZE], comment[STR_ID_MAX + 32];
         int r = order_id("rollback", session->now_wall_ms, id);
 
@@ -373,9 +373,13 @@ static int rollback_document(struct session *session, const char *campaign, stru
         members_text(&document, "comment", comment);
         members_text(&document, "rollback_of", campaign);
         members_bool(&devices, "all", true);
-        if (devices.error == 0)
+        members_number(&policy, "start_jitter_s", 0);
+        r = devices.error < 0 ? devices.error : policy.error;
+        if (r == 0) {
                 members_json(&document, "devices", TAKE_PTR(devices.json));
-        r = devices.error < 0 ? devices.error : document.error;
+                members_json(&document, "policy", TAKE_PTR(policy.json));
+                r = document.error;
+        }
         if (r < 0)
                 return failure_errno(failure, r);
         *ret_document = TAKE_PTR(document.json);

@@ -105,6 +105,34 @@ static bool has_text(const struct json *texts, const char *text) {
         return false;
 }
 
+/* It ends when the last gateway ends; a closed window of any of them is worth a word. */
+static int sum_up_times(struct json *plan) {
+        int64_t eta_ms = 0, n_unknown = 0, number;
+        const char *ends = "";
+        struct json *window = NULL;
+        int r;
+
+        JSON_FOREACH_ITEM(i, entry, json_child(plan, "gateways")) {
+                const struct json *one = json_child(entry, "result");
+                const char *one_ends = json_member_text(one, "ends");
+                bool is_open = true;
+                if (json_member_int(one, "eta_ms", 0, INT64_MAX, &number) == 0)
+                        eta_ms = MAX(eta_ms, number);
+                if (json_member_int(one, "unknown_durations", 0, INT64_MAX, &number) == 0)
+                        n_unknown += number;
+                if (one_ends && strcmp(one_ends, ends) > 0) /* all of them are UTC */
+                        ends = one_ends;
+                if (!window && json_member_bool(json_child(one, "window"), "open", &is_open) == 0 && !is_open)
+                        window = json_child(one, "window");
+        }
+        r = json_set_int(plan, "unknown_durations", n_unknown);
+        if (r == 0 && eta_ms > 0)
+                r = json_set_int(plan, "eta_ms", eta_ms);
+        if (r == 0 && ends[0])
+                r = json_set_string(plan, "ends", ends);
+        return r == 0 && window ? json_set(plan, "window", json_ref(window)) : r;
+}
+
 /* What the gateways count, together; and the rest of what concerns the whole as the first one says it. */
 static int sum_up(struct json *plan) {
         static const char *const verdicts[] = { "update", "wait", "reject", "unknown", "not-selected" };
@@ -130,7 +158,9 @@ static int sum_up(struct json *plan) {
                 if (r == 0 && !has_text(warnings, json_string_or_null(warning)))
                         r = json_append(warnings, json_ref(warning));
         }
-        return r < 0 ? r : json_set_bool(plan, "cut", cut);
+        if (r == 0)
+                r = json_set_bool(plan, "cut", cut);
+        return r < 0 ? r : sum_up_times(plan);
 }
 
 static int make_plan(struct session *session, const struct order *order, struct json **ret_plan, struct failure *failure) {

@@ -9,10 +9,22 @@
 #include "base/str_list.h"
 #include "table.h"
 
-enum { COLUMN_GATEWAY, COLUMN_DEVICE, COLUMN_MODEL, COLUMN_NOW, COLUMN_NEW, COLUMN_WHAT, COLUMN_MODE, COLUMN_TIME, COLUMN_ROLLBACK };
+enum {
+        COLUMN_GATEWAY,
+        COLUMN_WAVE,
+        COLUMN_DEVICE,
+        COLUMN_MODEL,
+        COLUMN_NOW,
+        COLUMN_NEW,
+        COLUMN_WHAT,
+        COLUMN_MODE,
+        COLUMN_TIME,
+        COLUMN_ROLLBACK
+};
 
 static const struct table_column plan_columns[] = {
         [COLUMN_GATEWAY] = { .title = "GATEWAY" },
+        [COLUMN_WAVE] = { .title = "WAVE", .side = TABLE_RIGHT },
         [COLUMN_DEVICE] = { .title = "DEVICE" },
         [COLUMN_MODEL] = { .title = "MODEL", .may_cut = true },
         [COLUMN_NOW] = { .title = "NOW" },
@@ -68,6 +80,16 @@ static bool modes_differ(const struct json *plan) {
         return false;
 }
 
+/* Where there is one wave only, it needs no column. */
+static bool has_waves(const struct json *plan) {
+        int64_t wave;
+
+        JSON_FOREACH_ITEM(i, entry, json_child(plan, "devices"))
+        if (json_member_int(entry, "wave", 2, INT64_MAX, &wave) == 0)
+                return true;
+        return false;
+}
+
 static void update_cells(struct table *table, const struct json *entry, bool with_mode) {
         bool rollback;
         int64_t duration_ms;
@@ -105,10 +127,22 @@ static void verdict_cells(struct table *table, const struct json *entry) {
         }
 }
 
-static void add_entry(struct table *table, const struct json *entry, bool with_mode) {
+static void wave_cell(struct table *table, const struct json *entry) {
+        int64_t wave;
+        char text[32];
+
+        if (json_member_int(entry, "wave", 1, INT64_MAX, &wave) < 0)
+                return;
+        str_format(text, sizeof text, "%" PRId64, wave);
+        table_cell(table, COLUMN_WAVE, text);
+}
+
+static void add_entry(struct table *table, const struct json *entry, bool with_mode, bool with_wave) {
         const char *now = json_member_text(entry, "version_now");
 
         table_row(table);
+        if (with_wave)
+                wave_cell(table, entry);
         table_cell(table, COLUMN_GATEWAY, json_member_text(entry, "gateway"));
         table_cell(table, COLUMN_DEVICE, json_member_text(entry, "device"));
         table_cell(table, COLUMN_MODEL, json_member_text(entry, "model"));
@@ -123,7 +157,7 @@ static void add_entry(struct table *table, const struct json *entry, bool with_m
 }
 
 static int render_table(const struct plan_view *view, const struct style *style, struct strbuf *out) {
-        bool with_mode = modes_differ(view->plan);
+        bool with_mode = modes_differ(view->plan), with_wave = has_waves(view->plan);
         _cleanup_table_ struct table *table = NULL;
         int r = table_new(plan_columns, ARRAY_SIZE(plan_columns), &table);
 
@@ -131,7 +165,7 @@ static int render_table(const struct plan_view *view, const struct style *style,
                 return r;
         JSON_FOREACH_ITEM(i, entry, json_child(view->plan, "devices"))
         if (view->all || !verdict_is(entry, "not-selected"))
-                add_entry(table, entry, with_mode);
+                add_entry(table, entry, with_mode, with_wave);
         return table_render(table, style, out);
 }
 
@@ -205,6 +239,28 @@ static void render_title(const struct plan_view *view, struct strbuf *out) {
         strbuf_append(out, "\n\n");
 }
 
+/* When it begins and ends, as far as anybody can say. One device has its time in the table. */
+static void render_times(const struct plan_view *view, struct strbuf *out) {
+        const struct json *window = json_child(view->plan, "window");
+        const char *ends = json_member_text(view->plan, "ends"), *opens = json_member_text(window, "opens");
+        int64_t eta_ms = 0, n_unknown = 0;
+        bool is_open = true;
+        char text[64];
+
+        json_member_bool(window, "open", &is_open);
+        if (!is_open && opens) {
+                text_time(text, sizeof text, opens);
+                strbuf_appendf(out, "  The maintenance window opens at %s.\n", text);
+        }
+        json_member_int(view->plan, "unknown_durations", 0, INT64_MAX, &n_unknown);
+        if (json_member_int(view->plan, "eta_ms", 1000, INT64_MAX, &eta_ms) < 0 || !ends || plan_count(view->plan, "update") < 2)
+                return;
+        text_duration(text, sizeof text, eta_ms / 1000 * 1000);
+        strbuf_appendf(out, "  All together %s %s, ", n_unknown > 0 ? "at least" : "about", text);
+        text_time(text, sizeof text, ends);
+        strbuf_appendf(out, "done by %s.\n", text);
+}
+
 static void render_warnings(const struct json *warnings, const struct style *style, struct strbuf *out) {
         JSON_FOREACH_ITEM(i, warning, warnings) {
                 const char *text = json_string_or_null(warning);
@@ -224,6 +280,7 @@ int plan_render(const struct plan_view *view, const struct style *style, struct 
         if (json_member_bool(view->plan, "cut", &cut) == 0 && cut)
                 strbuf_append(out, "... and more; the counts above hold for all.\n");
         strbuf_append_char(out, '\n');
+        render_times(view, out);
         render_texts(view, style, out);
         render_advice(view, style, out);
         render_warnings(json_child(view->plan, "warnings"), style, out);

@@ -3,7 +3,9 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -51,6 +53,34 @@ static void test_one_device(void **state) {
         assert_int_equal(plan_count(plan, "nonsense"), 0);
         json_free(plan);
         json_free(package);
+}
+
+#define IN_WAVE(gateway, device, wave)                                                                                                     \
+        "{\"gateway\":\"" gateway "\",\"device\":\"" device                                                                                \
+        "\",\"verdict\":\"update\",\"work\":\"upload\",\"mode\":\"test-and-confirm\",\"wave\":" wave                                       \
+        ",\"upload_bytes\":2048,\"duration_ms\":12400,\"rollback_possible\":true,\"version_now\":\"1.0.0\",\"version_new\":\"1.1.0\"}"
+
+static void test_waves_on_several_gateways(void **state) {
+        struct json *plan =
+                parse("{\"id\":\"c1\",\"revision\":1,\"mode\":\"test-and-confirm\",\"counts\":{\"update\":2},\"devices\":[" IN_WAVE(
+                        "pi-1", "smp-udp:a", "1") "," IN_WAVE("pi-2", "smp-udp:b",
+                                                              "2") "],\"cut\":false,\"warnings\":[],\"eta_ms\":750400,"
+                                                                   "\"ends\":\"2026-12-05T14:03:07Z\",\"unknown_durations\":1,\"window\":{"
+                                                                   "\"open\":false,\"opens\":\"2026-12-05T13:50:00Z\"}}");
+
+        (void) state;
+        setenv("TZ", "UTC", true);
+        tzset();
+        assert_plan(&(struct plan_view){ .plan = plan }, (struct style){ .utf8 = true },
+                    "Plan: c1, mode test-and-confirm; 2 devices to update\n"
+                    "\n"
+                    "GATEWAY  WAVE  DEVICE     NOW    NEW    WHAT              TIME  ROLLBACK\n"
+                    "pi-1        1  smp-udp:a  1.0.0  1.1.0  upload 2.00 KiB  ~12 s  possible\n"
+                    "pi-2        2  smp-udp:b  1.0.0  1.1.0  upload 2.00 KiB  ~12 s  possible\n"
+                    "\n"
+                    "  The maintenance window opens at 2026-12-05 13:50:00.\n"
+                    "  All together at least 12 min 30 s, done by 2026-12-05 14:03:07.\n");
+        json_free(plan);
 }
 
 static void test_the_devices_that_are_not_selected(void **state) {
@@ -115,6 +145,7 @@ static void test_every_verdict(void **state) {
 int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_one_device),
+                cmocka_unit_test(test_waves_on_several_gateways),
                 cmocka_unit_test(test_the_devices_that_are_not_selected),
                 cmocka_unit_test(test_every_verdict),
         };

@@ -148,12 +148,17 @@ class World:
         self.simulator = harness.Simulator(folder / "sim", "--udp", "127.0.0.1:0", "--udp-count", 5, "--hardware-version", MODEL,
                                            *(word for number, fault in (faults or {}).items() for word in ("--device", f"{number}:{fault}")))
         self.gateways = {}
+        self.n_versions = 0
         self.keygen("ci")
         for name, groups, numbers in (("pi-1", "oslo", (0, 1)), ("pi-2", "oslo east", (2, 3)), ("pi-3", "oslo", (4,))):
             self.gateways[name] = Remote(self, name, groups, self.sections(numbers)).start()
         self.statuses = Statuses(self)
         for name in self.gateways:
             self.statuses.await_state(name, "online")
+
+    @property
+    def version(self):
+        return f"1.{self.n_versions}.0"
 
     def sections(self, numbers):
         text = ""
@@ -200,9 +205,12 @@ def observer(world, tmp_path):
 
 @pytest.fixture
 def orders(world, desk, tmp_path):
-    """orders("c1", "1.1.0") -> a campaign document for the sensors, its file served; made by gatewayctl itself."""
+    """orders("c1") -> a campaign document for the sensors, its file served; made by gatewayctl itself. Each brings a newer version than the
+    one before: world.version."""
 
-    def make(name, version, *options):
+    def make(name, *options):
+        world.n_versions += 1
+        version = world.version
         image, _ = harness.make_image(world.files.folder / f"app-{version}.bin", version, "--size", "24K")
         path = tmp_path / f"{name}.json"
         desk("campaign", "new", image, "--id", name, "--url", world.files.url + "/", "--compatible", MODEL, "--label", "sensor", "--start-jitter", "0s",
@@ -311,16 +319,16 @@ def test_a_key_that_nobody_knows(world, desk):
 
 # --- campaigns ---
 
-def test_a_campaign_on_several_gateways(desk, observer, orders):
-    path = orders("several", "1.1.0")
+def test_a_campaign_on_several_gateways(world, desk, observer, orders):
+    path = orders("several")
     # What a device runs and holds is not known before it was asked, and a plan asks no device.
     rows = [line.split() for line in desk("campaign", "plan", path, "--group", "oslo").splitlines()]
     assert ["pi-2", "smp-udp:d3"] in [row[:2] for row in rows] and len(desk.json("campaign", "plan", path, "--group", "oslo")["devices"]) == 5
     out = desk("campaign", "start", path, "--group", "oslo", "--yes")
     assert out.count("updated  hash-active-confirmed") == 5 and "5 of 5 devices succeeded." in out
-    rows = [line.split()[:3] for line in out.splitlines() if "1.0.0" in line and "1.1.0" in line and "hash" in line]
+    rows = [line.split()[:3] for line in out.splitlines() if world.version in line]
     assert ["pi-2", "smp-udp:d3", "updated"] in rows
-    assert set(versions(observer.json("device", "list")).values()) == {"1.1.0"}
+    assert set(versions(observer.json("device", "list")).values()) == {world.version}
     # Everybody may look.
     assert "completed" in observer("campaign", "list")
     report = observer.json("campaign", "report", "several")
@@ -330,7 +338,7 @@ def test_a_campaign_on_several_gateways(desk, observer, orders):
 
 
 def test_signed_before_and_for_its_own_audience(world, desk, observer, orders, tmp_path):
-    path = orders("signed", "1.2.0", "--audience", "group:east")
+    path = orders("signed", "--audience", "group:east")
     jws = tmp_path / "signed.jws"
     jws.write_text(desk("sign", path, "--key", world.folder / "ci.key"))
     out = observer("campaign", "start", jws, "--yes")
@@ -346,9 +354,9 @@ def test_mistakes_are_told_before_anything_is_sent(desk, tmp_path):
 
 def test_stopping_needs_no_key(desk, observer, orders):
     """Going on does."""
-    path = orders("stopping", "1.3.0", "--running", ">=9")
+    path = orders("stopping", "--running", ">=9")
     desk("campaign", "start", path, "--gateway", "pi-1", "--yes", "--no-wait", code=3)
-    path = orders("stopping", "1.3.0", "--trial", "1 h")
+    path = orders("stopping", "--trial", "1 h")
     assert "Started as stopping" in desk("campaign", "start", path, "--all", "--yes", "--no-wait")
     assert observer("pause", "stopping", "--group", "east") == "pi-2: stopping is paused (person).\n"
     observer("resume", "stopping", "--group", "east", code=2)
@@ -359,7 +367,7 @@ def test_stopping_needs_no_key(desk, observer, orders):
 
 
 def test_who_does_not_answer_is_told_before_the_question(world, desk, orders):
-    path = orders("absent", "1.1.0")
+    path = orders("absent")
     with switched_off(world.gateways["pi-3"]):
         out = desk("campaign", "start", path, "--group", "oslo", "--dry-run", code=1)
         assert "pi-3: it has no connection" in out
@@ -368,7 +376,7 @@ def test_who_does_not_answer_is_told_before_the_question(world, desk, orders):
 # --- what the broker keeps ---
 
 def test_publish(world, desk, observer, orders):
-    path = orders("kept", "1.4.0")
+    path = orders("kept")
     with switched_off(world.gateways["pi-3"]):
         out = desk("publish", path, "--group", "oslo")
         assert "is published for group oslo" in out and "Warning" not in out
@@ -384,10 +392,24 @@ def test_publish(world, desk, observer, orders):
 
 
 def test_publish_warns(desk, orders):
-    path = orders("short", "1.5.0", "--audience", "pi-9", "--valid", "1 h", "--deadline", "2 d")
+    path = orders("short", "--audience", "pi-9", "--valid", "1 h", "--deadline", "2 d")
     out = desk("publish", path, "--gateway", "pi-1")
     assert "(exp)" in out and "its aud is pi-9" in out
     desk("unpublish", "short", "--gateway", "pi-1")
+
+
+# --- taking back ---
+
+def test_rollback(world, desk, observer, orders, tmp_path):
+    desk("campaign", "start", orders("good-idea"), "--all", "--yes")
+    before = versions(observer.json("device", "list"))
+    assert set(before.values()) == {world.version}
+    desk("campaign", "start", orders("bad-idea"), "--all", "--yes")
+    assert set(versions(observer.json("device", "list")).values()) == {world.version}
+    desk("campaign", "rollback", "bad-idea", "--all", "--output", tmp_path / "back.jws")
+    assert "rollback" in desk("campaign", "show", tmp_path / "back.jws")
+    desk("campaign", "rollback", "bad-idea", "--all", "--yes")
+    assert versions(observer.json("device", "list")) == before
 
 
 # --- watching ---
@@ -395,7 +417,7 @@ def test_publish_warns(desk, orders):
 def test_watch_everything(world, desk, observer, orders):
     stream = observer.begin("watch", "--json", "--group", "east", "--campaign", "stream", "--timeout", f"{PATIENCE_S} s")
     # The trial alone takes longer than the watcher needs to begin.
-    path = orders("stream", "1.6.0", "--trial", "2 s")
+    path = orders("stream", "--trial", "2 s")
     desk("campaign", "start", path, "--all", "--yes")
     events = []
     for line in stream.stdout:
@@ -414,7 +436,7 @@ def test_watch_everything(world, desk, observer, orders):
 
 def test_watch_survives_the_broker(world, desk, observer, orders):
     """It comes again; so does the watcher, and so do the gateways."""
-    desk("campaign", "start", orders("outage", "1.7.0", "--trial", "3 s"), "--group", "east", "--yes", "--no-wait")
+    desk("campaign", "start", orders("outage", "--trial", "3 s"), "--group", "east", "--yes", "--no-wait")
     watching = observer.begin("watch", "outage", "--group", "east")
     assert "smp-udp" in watching.stdout.readline()
     world.broker.kill()
@@ -427,7 +449,7 @@ def test_watch_survives_the_broker(world, desk, observer, orders):
 
 
 def test_patience_has_an_end(desk, orders):
-    desk("campaign", "start", orders("long", "1.8.0", "--trial", "1 h"), "--gateway", "pi-1", "--yes", "--no-wait")
+    desk("campaign", "start", orders("long", "--trial", "1 h"), "--gateway", "pi-1", "--yes", "--no-wait")
     assert desk.refused("watch", "long", "--gateway", "pi-1", "--timeout", "1 s", code=6) == "not-finished-in-time"
     desk("cancel", "long", "--gateway", "pi-1", code=None)
 
@@ -436,7 +458,7 @@ def test_patience_has_an_end(desk, orders):
 
 def test_wait_and_report(desk, observer, orders):
     """In a pipeline: published, waited for where it arrives, and told in a ticket. pi-3 takes it, too, and has no device for it."""
-    path = orders("pipeline", "2.0.0", "--running", "<9", "--device", "smp-udp:d0", "--device", "smp-udp:d2", "--audience", "group:oslo")
+    path = orders("pipeline", "--running", "<9", "--device", "smp-udp:d0", "--device", "smp-udp:d2", "--audience", "group:oslo")
     desk("publish", path, "--group", "oslo")
     out = observer("campaign", "wait", "pipeline", "--group", "oslo", "--appear", "1 min", "--timeout", f"{PATIENCE_S} s")
     assert "2 of 2 devices succeeded." in out
@@ -451,7 +473,7 @@ def test_wait_and_report(desk, observer, orders):
 
 
 def test_wait_ends_as_the_worst_does(desk, observer, orders):
-    desk("campaign", "start", orders("gated", "2.1.0", "--waves", "1,100%", "--gate", "first-wave"), "--group", "oslo", "--yes", "--no-wait")
+    desk("campaign", "start", orders("gated", "--waves", "1,100%", "--gate", "first-wave"), "--group", "oslo", "--yes", "--no-wait")
     # pi-3 has one device only, and no second wave to wait for.
     assert "`gatewayctl continue gated`" in observer("campaign", "wait", "gated", "--group", "oslo", code=10)
     desk("continue", "gated", "--gateway", "pi-1")

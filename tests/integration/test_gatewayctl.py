@@ -258,7 +258,7 @@ def plan_entry(device_="smp-udp:kitchen", **more):
 def plan(*entries, warnings=()):
     verdicts = [entry["verdict"] for entry in entries]
     return {"id": "c1", "revision": 1, "mode": "test-and-confirm", "counts": {v: verdicts.count(v) for v in ("update", "wait", "reject", "unknown", "not-selected")},
-            "devices": list(entries), "cut": False, "warnings": list(warnings)}
+            "devices": list(entries), "cut": False, "warnings": list(warnings), "waves": [{"wave": 1, "devices": len(entries)}], "unknown_durations": 0}
 
 
 def document_of(campaign_id="c1"):
