@@ -57,7 +57,8 @@ def parse_arguments(names):
 
 def main():
     names = {"udp": "upload.udp", "serial": "upload.serial", "window": "upload.window", "fleet": "fleet.at_once", "scale": "fleet.scale",
-             "memory": "memory.sizes", "store": "store.budget", "idle": "memory.wakeups"}
+             "memory": "memory.sizes", "store": "store.budget", "idle": "memory.wakeups",
+             "order": "mqtt.answer", "gateways": "mqtt.fleet"}
     arguments = parse_arguments(names)
     os.environ["GW_BUILD_DIR"] = os.path.realpath(arguments.build)  # before the first import that reads it
     begin = time.monotonic()
