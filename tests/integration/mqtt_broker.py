@@ -54,8 +54,7 @@ class Broker:
         """The one that is shipped, without its listeners: this one is on the loopback alone."""
         text = CONFIG.read_text().partition("# Gateways and people with user name")[0]
         text = text.replace("/etc/mosquitto/gatewayd.passwd", str(self.folder / "passwd")).replace("/etc/mosquitto/gatewayd.acl", str(self.acl))
-        text = text.replace("/var/lib/mosquitto/", f"{self.folder}/")
-        return f"{text}\nuser root\nautosave_interval 1\nsys_interval 1\nlog_dest file {self.folder}/log\nlog_type all\n{options}\nlistener {self.port} 127.0.0.1\n"
+        return f"{text}\npersistence true\npersistence_location {self.folder}/\nuser root\nautosave_interval 1\nsys_interval 1\nlog_dest file {self.folder}/log\nlog_type all\n{options}\nlistener {self.port} 127.0.0.1\n"
 
     def start(self):
         self.process = subprocess.Popen([MOSQUITTO, "-c", str(self.config)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,

@@ -7,7 +7,7 @@ import time
 import pytest
 
 import harness
-from mqtt_broker import Broker, free_port
+from mqtt_broker import CONFIG, Broker, free_port
 
 OWN = "gatewayd/v1/gw/test-gateway"
 
@@ -57,15 +57,35 @@ commonName = supplied
                 "-out", certificate, "-startdate", "20200101000000Z", "-enddate", "20200201000000Z", "-notext")
 
 
+# What Debian's package has as /etc/mosquitto/mosquitto.conf.
+DEBIAN = """
+pid_file {0}/mosquitto.pid
+persistence true
+persistence_location {0}/
+log_dest file {0}/log
+include_dir {0}/conf.d
+user root
+"""
+
+
 class TlsBroker(Broker):
+    """The configuration of etc/mosquitto as it is, with other paths and ports, included by Debian's; and one listener without TLS."""
+
     def __init__(self, folder, authority, server):
         self.ports = {"password": free_port(), "certificate": free_port()}
-        key, certificate = server
-        text = ""
-        for kind, port in self.ports.items():
-            text += f"listener {port} 127.0.0.1\ncafile {authority.certificate}\ncertfile {certificate}\nkeyfile {key}\n"
-            text += "require_certificate true\nuse_identity_as_username true\n" if kind == "certificate" else ""
-        super().__init__(folder, options=text)
+        self.replacements = {"listener 8883": f"listener {self.ports['password']} 127.0.0.1", "listener 8884": f"listener {self.ports['certificate']} 127.0.0.1",
+                             "/etc/mosquitto/certs/ca.pem": authority.certificate, "/etc/mosquitto/certs/broker.pem": server[1],
+                             "/etc/mosquitto/certs/broker.key": server[0], "/etc/mosquitto/": f"{folder}/", "gatewayd.passwd": "passwd", "gatewayd.acl": "acl"}
+        super().__init__(folder)
+
+    def _configuration(self, options):
+        text = CONFIG.read_text()
+        for old, new in self.replacements.items():
+            assert old in text
+            text = text.replace(old, str(new))
+        (self.folder / "conf.d").mkdir()
+        (self.folder / "conf.d/gatewayd.conf").write_text(f"{text}\nlistener {self.port} 127.0.0.1\n")
+        return DEBIAN.format(self.folder)
 
     def section(self, kind, ca, extra=""):
         lines = f"[mqtt]\nurl = mqtts://127.0.0.1:{self.ports[kind]}\nca_file = {ca}\nkeepalive = 5 s\n{extra}"
