@@ -5,12 +5,12 @@
 
 /* What gateways left at the broker; nobody is asked. */
 
-enum { LIST_GATEWAY, LIST_STATE, LIST_SINCE, LIST_VERSION, LIST_GROUPS, LIST_DEVICES, LIST_JOBS, LIST_CAMPAIGNS };
+enum { LIST_GATEWAY, LIST_STATE, LIST_SEEN, LIST_VERSION, LIST_GROUPS, LIST_DEVICES, LIST_JOBS, LIST_CAMPAIGNS };
 
 static const struct table_column list_columns[] = {
         [LIST_GATEWAY] = { .title = "GATEWAY" },
         [LIST_STATE] = { .title = "STATE" },
-        [LIST_SINCE] = { .title = "SINCE" },
+        [LIST_SEEN] = { .title = "SEEN" },
         [LIST_VERSION] = { .title = "VERSION" },
         [LIST_GROUPS] = { .title = "GROUPS", .may_cut = true },
         [LIST_DEVICES] = { .title = "DEVICES", .may_cut = true },
@@ -31,16 +31,16 @@ static void counts_text(const struct json *counts, char *dst, size_t size) {
 }
 
 static void add_gateway(struct table *table, const struct gateway *gateway, int64_t now_wall_ms) {
-        const char *since = json_member_text(gateway->status, "time");
+        const char *seen = json_member_text(gateway->status, "time");
         _cleanup_strbuf_ struct strbuf groups = STRBUF_INIT(TEXT_LIMIT);
         char text[256];
 
         table_row(table);
         table_cell(table, LIST_GATEWAY, gateway->id);
         table_toned_cell(table, LIST_STATE, json_member_text(gateway->status, "state"), gateway->online ? TONE_GOOD : TONE_BAD);
-        if (since) {
-                text_ago(text, sizeof text, since, now_wall_ms);
-                table_cell(table, LIST_SINCE, text);
+        if (seen) {
+                text_ago(text, sizeof text, seen, now_wall_ms);
+                table_cell(table, LIST_SEEN, text);
         }
         table_cell(table, LIST_VERSION, json_member_text(gateway->status, "version"));
         for (size_t i = 0; i < gateway->groups.n_items; i++)

@@ -71,6 +71,13 @@ static int read_groups(const struct json *status, struct str_list *groups) {
         return 0;
 }
 
+/* What was known of it before and the document, a last will, does not say. */
+static void keep_known(const struct json *known, struct json *status) {
+        JSON_FOREACH_MEMBER(it, known)
+        if (!json_has(status, it.key))
+                (void) json_set(status, it.key, json_ref(it.value));
+}
+
 int gateways_take(struct gateways *gateways, const char *id, const char *text, size_t size) {
         _cleanup_str_list_ struct str_list groups = STR_LIST_INIT;
         _cleanup_json_ struct json *status = NULL;
@@ -88,6 +95,8 @@ int gateways_take(struct gateways *gateways, const char *id, const char *text, s
         online = strcmp(state, "online") == 0;
         if (!gateway && gateways->n_items >= GATEWAYS_MAX)
                 return -E2BIG;
+        if (gateway && !online)
+                keep_known(gateway->status, status);
         r = read_groups(status, &groups);
         if (r < 0)
                 return r;
@@ -96,8 +105,6 @@ int gateways_take(struct gateways *gateways, const char *id, const char *text, s
         if (!gateway)
                 return -ENOMEM;
         gateway->online = online;
-        if (!online && gateway->status && !json_has(status, "groups"))
-                return json_set_string(gateway->status, "state", state);
         gateway_deinit(gateway);
         gateway->groups = groups;
         gateway->status = TAKE_PTR(status);

@@ -61,23 +61,29 @@ class Runner:
         self.said[step["name"]] = result.stdout + result.stderr
         return result.returncode == 0
 
-    def run(self, job):
+    def run(self, job, canceled_at=None, before_that=None):
+        """canceled_at: somebody cancels the job when this step begins; before_that() is called first."""
         job_environment = self.expand_all(job["env"])
-        fine = True
+        fine, canceled = True, False
         for step in job["steps"]:
             condition = step.get("if", "success()")
             assert condition in ("success()", "always()", "cancelled()")
-            if "run" in step and (condition == "always()" or (condition == "success()" and fine)):
+            if canceled_at and step.get("name") == canceled_at:
+                before_that()
+                canceled = True
+            wanted = {"success()": fine and not canceled, "always()": True, "cancelled()": canceled}[condition]
+            if "run" in step and wanted:
                 fine = self.step(step, job_environment) and fine
         return fine
 
 
 @pytest.fixture
 def pipeline(tmp_path):
-    """pipeline("sensor-1.4.0", refuse=True) -> (runner, whether the job was green)"""
+    """pipeline("sensor-1.4.0", faults={1: "refuse-swap"}) -> (runner, whether the job was green, the job). canceled_at: in which step it is
+    canceled, while every gateway works on it."""
     worlds = []
 
-    def run(release, **options):
+    def run(release, canceled_at=None, **options):
         world = World(tmp_path / "world", **options)
         worlds.append(world)
         world.files.token = TOKEN
@@ -102,8 +108,13 @@ def pipeline(tmp_path):
         for step in job["steps"]:
             # Gateways would begin at any moment of half a minute.
             if "run" in step:
-                step["run"] = step["run"].replace("--start-jitter 30s", "--start-jitter 0s")
-        return runner, runner.run(job), job
+                step["run"] = step["run"].replace("--start-jitter 30s", "--start-jitter 0s" + (" --trial 1h" if canceled_at else ""))
+
+        def await_work():
+            for gateway in world.gateways.values():
+                gateway.wait_event(lambda params, _: params["type"] == "campaign-state" and params["data"]["state"] == "in_progress", release)
+
+        return runner, runner.run(job, canceled_at, await_work), job
 
     yield run
     for world in worlds:
@@ -119,6 +130,15 @@ def test_every_device_succeeds(pipeline):
     assert "sensor-1.4.0" in summary and "| pi-1 |" in summary and "| pi-3 |" in summary
     lines = (runner.workspace / "report.csv").read_text().splitlines()
     assert len(lines) == 1 + 5 and all(",updated,hash-active-confirmed," in line for line in lines[1:])
+
+
+def test_a_job_that_is_canceled(pipeline):
+    runner, _, _ = pipeline("sensor-1.4.0", canceled_at="Wait until every gateway is through")
+    said = runner.said["Stop it when the job is canceled"]
+    assert "is not published for group oslo any more" in said
+    for gateway in ("pi-1", "pi-2", "pi-3"):
+        assert f"{gateway}: sensor-1.4.0 is canceled" in said or f"{gateway}\nsensor-1.4.0 is canceled" in said, said
+    assert runner.codes["Report"] == 0 and "canceled" in runner.summary.read_text()
 
 
 def test_a_device_that_refuses(pipeline):
