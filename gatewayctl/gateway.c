@@ -149,10 +149,24 @@ static void health_doors(struct strbuf *out, const struct json *doors) {
         JSON_FOREACH_ITEM(i, door, doors) {
                 const char *name = json_member_text(door, "door"), *state = json_member_text(door, "state"),
                            *peer = json_member_text(door, "peer");
+                const char *part = json_member_text(door, "part");
                 char text[320];
-                str_format(text, sizeof text, "%s %s%s%s%s", name ? name : "", state ? state : "", peer ? " (" : "", peer ? peer : "",
+                str_format(text, sizeof text, "%s%s%s %s%s%s%s", name ? name : "", part ? " " : "", part ? part : "", state ? state : "", peer ? " (" : "", peer ? peer : "",
                            peer ? ")" : "");
                 fact(out, "door", text);
+        }
+}
+
+/* "broker.acme.example:8883 (mqtt): 29 days" */
+static void health_certificates(struct strbuf *out, const struct json *certificates) {
+        JSON_FOREACH_ITEM(i, certificate, certificates) {
+                const char *peer = json_member_text(certificate, "peer"), *use = json_member_text(certificate, "use");
+                char text[400];
+                int64_t days;
+                if (json_member_int(certificate, "days_left", INT64_MIN, INT64_MAX, &days) < 0)
+                        continue;
+                str_format(text, sizeof text, "%s (%s): %" PRId64 " days left", peer ? peer : "", use ? use : "", days);
+                fact(out, "certificate", text);
         }
 }
 
@@ -182,6 +196,7 @@ static int show_health(struct session *session, const struct json *health, struc
         fact_bytes(out, json_child(health, "artifacts"), "used_bytes", "artifacts");
         fact_bytes(out, json_child(health, "artifacts"), "free_bytes", "disk free");
         health_doors(out, json_child(health, "doors"));
+        health_certificates(out, json_child(health, "certificates"));
         health_problems(out, json_child(health, "problems"), &session->style);
         return str_equal(json_member_text(health, "status"), "ok") ? EXIT_CODE_OK : EXIT_CODE_FINDINGS;
 }

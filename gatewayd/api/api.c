@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "api/call.h"
+#include "api/certificates.h"
 #include "api/door_https.h"
 #include "api/door_mqtt.h"
 #include "api/door_socket.h"
@@ -79,6 +80,7 @@ void api_stop(struct api *api) {
 }
 
 void api_upkeep(struct api *api) {
+        certificates_upkeep(api);
         if (api->mqtt)
                 door_mqtt_upkeep(api->mqtt);
 }
@@ -103,4 +105,5 @@ void api_set_settings(struct api *api, const struct settings *settings) {
         if (api->mqtt)
                 door_mqtt_set_settings(api->mqtt);
         door_https_renew(api->https);
+        certificates_upkeep(api);
 }

@@ -37,6 +37,7 @@ struct api {
         struct door_mqtt *mqtt; /* NULL: not configured */
         struct door_https *https; /* NULL: not configured, as is notify */
         struct notify *notify;
+        int64_t certificates_warn_ms; /* not before this */
         struct list calls;
         struct list subscriptions;
         struct list scans;        /* device.scan */

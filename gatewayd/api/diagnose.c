@@ -12,6 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "api/certificates.h"
 #include "base/clock_credible.h"
 #include "base/str.h"
 #include "trust/keyring.h"
@@ -306,6 +307,21 @@ static void check_running(struct diagnosis *diagnosis) {
         }
 }
 
+/* --- certificates, as the connections of this daemon have met them --- */
+
+static void find_certificate(void *ctx, const struct certificate_view *view) {
+        struct diagnosis *diagnosis = ctx;
+        const struct tls_certificate *certificate = view->certificate;
+        if (!gw_error_is_set(&view->error)) {
+                finding(diagnosis, "certificates", FINDING_OK, "%s (%s) holds for %lld days", certificate->peer, certificate->use,
+                        (long long) view->days_left);
+                return;
+        }
+        finding(diagnosis, "certificates", str_equal(view->error.name, "certificate-expires-soon") ? FINDING_WARNING : FINDING_ERROR, "%s: %s", view->error.name,
+                view->error.text);
+        remedy_of(diagnosis, view->error.name);
+}
+
 int api_diagnose(const struct api_options *options, struct json **ret_json) {
         _cleanup_json_ struct json *result = json_new_object();
         struct diagnosis diagnosis = { .options = options };
@@ -322,6 +338,7 @@ int api_diagnose(const struct api_options *options, struct json **ret_json) {
         check_socket(&diagnosis);
         check_files(&diagnosis);
         check_running(&diagnosis);
+        certificates_each(options, find_certificate, &diagnosis);
         *ret_json = TAKE_PTR(result);
         return 0;
 }

@@ -6,6 +6,8 @@
 #include <inttypes.h>
 #include <sys/statvfs.h>
 
+#include "api/certificates.h"
+#include "api/door_https.h"
 #include "base/str.h"
 #include "document/names.h"
 #include "store/campaign_table.h"
@@ -140,6 +142,22 @@ static void add_events(struct health *health, struct json *result) {
                         undelivered, limit);
 }
 
+struct adding {
+        struct health *health;
+        struct json *list; /* that is added to */
+};
+
+static void add_https(void *ctx, const struct door_https_state *state) {
+        struct adding *adding = ctx;
+        struct json *json = json_append_new_object(adding->list);
+        json_set_string(json, "door", "https");
+        json_set_string(json, "part", state->part);
+        json_set_string(json, "peer", state->url);
+        json_set_string(json, "state", !state->error && state->ok_ms > 0 ? "connected" : "disconnected");
+        if (state->error)
+                problem(adding->health, state->error->name, "https door, %s: %s", state->part, state->error->text);
+}
+
 static void add_doors(struct health *health, const struct api *api, struct json *result) {
         struct json *doors = json_set_new_array(result, "doors");
         struct gw_error why = { 0 };
@@ -147,6 +165,19 @@ static void add_doors(struct health *health, const struct api *api, struct json 
                 door_mqtt_describe(api->mqtt, json_append_new_object(doors), &why);
         if (gw_error_is_set(&why))
                 problem(health, why.name, "%s", why.text);
+        door_https_each(api->https, add_https, &(struct adding){ .health = health, .list = doors });
+}
+
+static void add_certificate(void *ctx, const struct certificate_view *view) {
+        struct adding *adding = ctx;
+        certificate_describe(view, json_append_new_object(adding->list));
+        if (gw_error_is_set(&view->error))
+                problem(adding->health, view->error.name, "%s", view->error.text);
+}
+
+static void add_certificates(struct health *health, const struct api *api, struct json *result) {
+        certificates_each(&api->options, add_certificate,
+                          &(struct adding){ .health = health, .list = json_set_new_array(result, "certificates") });
 }
 
 int health_describe(const struct api *api, struct json **ret_json) {
@@ -166,6 +197,7 @@ int health_describe(const struct api *api, struct json **ret_json) {
         add_artifacts(&health, result);
         add_events(&health, result);
         add_doors(&health, api, result);
+        add_certificates(&health, api, result);
         json_set_string(result, "status", health.failing ? "failing" : json_length(problems) > 0 ? "degraded" : "ok");
         r = json_set(result, "problems", TAKE_PTR(problems));
         if (r >= 0)

@@ -78,7 +78,8 @@ struct tls_certificate {
         const char *use;
         const char *peer; /* host:port; of ours the path */
         bool is_ours;
-        int64_t not_after_ms; /* wall clock */
+        int64_t not_after_ms; /* wall clock; 0 = not known */
+        int64_t seen_ms;      /* wall clock, when it was shown or read last */
         const char *error;    /* name of the last refusal; NULL = it was fine */
 };
 
@@ -88,6 +89,18 @@ struct tls_certificate {
  */
 #define TLS_CERTIFICATES_MAX 32
 void tls_certificates_each(struct tls *tls, void (*each)(void *ctx, const struct tls_certificate *certificate), void *ctx);
+
+/* A certificate of our own that lies in a file. */
+struct tls_own_file {
+        const char *use;
+        const char *path; /* PEM */
+};
+
+/*
+ * Reads the certificates of our own on a worker; those of the list are what is in it from then on. One that cannot be read stands there with
+ * credentials-unreadable. Everything is copied. -ENOMEM.
+ */
+int tls_read_own(struct tls *tls, const struct tls_own_file *files, size_t n_files);
 
 /* Whole days until not_after, rounded down: negative when it is past. */
 int64_t tls_days_left(int64_t not_after_ms, int64_t now_wall_ms);

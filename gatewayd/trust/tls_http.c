@@ -123,7 +123,12 @@ static int session_apply(void *ctx, const char *peer, void *ssl_ctx) {
 static bool session_failure(void *ctx, bool certificate_was_refused, struct gw_error *ret_error) {
         struct session *session = ctx;
 
-        return session->watch && tls_watch_failure(session->watch, certificate_was_refused, ret_error);
+        if (!session->watch)
+                return false;
+        /* It is curl that compares the host's name, after the chain was found good. */
+        if (certificate_was_refused && session->watch->verify_error == X509_V_OK)
+                tls_watch_note(session->watch, "peer-certificate-wrong-host");
+        return tls_watch_failure(session->watch, certificate_was_refused, ret_error);
 }
 
 const struct http_tls *tls_http(void) {

@@ -32,7 +32,7 @@ struct tls_certificate_row {
         char use[TLS_USE_SIZE];
         char peer[TLS_PEER_SIZE];
         bool is_ours;
-        int64_t not_after_ms;
+        int64_t not_after_ms, seen_ms;
         const char *error; /* static text */
 };
 
@@ -77,12 +77,15 @@ struct tls_watch {
         int64_t not_before_ms, not_after_ms; /* of the certificate that was refused */
         char subject[128];                   /* likewise */
         char names[128];                     /* whom the server's certificate is for */
+        int64_t peer_not_after_ms;           /* likewise */
         int alert;                           /* fatal, received; -1 = none */
 };
 
 /* The references of the caller's `authorities` stay his. */
 int tls_watch_new(struct tls_authorities *authorities, const char *use, struct tls_watch **ret_watch);
 void tls_watch_unreference(struct tls_watch *watch);
+/* The row of the list for what was seen of the server; `error` NULL: it was fine. */
+void tls_watch_note(const struct tls_watch *watch, const char *error);
 /* Gives an SSL_CTX the authorities and the eyes. */
 int tls_watch_apply(struct tls_watch *watch, SSL_CTX *ssl_ctx);
 /* The name of the host is compared by somebody else who failed at that: the default where nothing else was found. */

@@ -448,6 +448,22 @@ static void test_the_list_keeps_what_was_used_last(void **state) {
         assert_string_equal(listed.rows[TLS_CERTIFICATES_MAX - 1].peer, "server-5:443");
 }
 
+static void test_our_own_out_of_files(void **state) {
+        struct fixture *fixture = *state;
+        const struct tls_own_file files[] = { { "https", fixture->client_file }, { "mqtt", "/nowhere/client.pem" } };
+        struct listed listed = { .n = 0 };
+
+        tls_certificates_note(fixture->tls, &(struct tls_certificate_row){ .use = "old", .peer = "/old.pem", .is_ours = true });
+        tls_certificates_note(fixture->tls, &(struct tls_certificate_row){ .use = "https", .peer = "server:443" });
+        assert_int_equal(tls_read_own(fixture->tls, files, ARRAY_SIZE(files)), 0);
+        loop_run(fixture->loop);
+        tls_certificates_each(fixture->tls, on_listed, &listed);
+        assert_int_equal(listed.n, 3);
+        assert_string_equal(listed.rows[0].peer, "server:443");
+        assert_listed(&listed.rows[1], "https", fixture->client_file, NULL, 8);
+        assert_string_equal(listed.rows[2].error, "credentials-unreadable");
+}
+
 static void test_days_left(void **state) {
         (void) state;
         assert_int_equal(tls_days_left(86400000, 0), 1);
@@ -470,6 +486,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_a_context_outlives_the_object, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_the_list_of_certificates, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_the_list_keeps_what_was_used_last, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_our_own_out_of_files, setup, teardown),
                 cmocka_unit_test(test_days_left),
         };
 

@@ -134,8 +134,8 @@ static void keep_refusal(struct tls_watch *watch, X509_STORE_CTX *store_ctx) {
 }
 
 /* The certificate is worth a row also when it is refused: that is when somebody looks. */
-static void note_certificate(const struct tls_watch *watch, X509 *leaf) {
-        struct tls_certificate_row row = { .not_after_ms = tls_time_ms(X509_get0_notAfter(leaf)), .error = name_of(watch->verify_error) };
+void tls_watch_note(const struct tls_watch *watch, const char *error) {
+        struct tls_certificate_row row = { .not_after_ms = watch->peer_not_after_ms, .error = error };
 
         (void) str_copy(row.use, sizeof row.use, watch->use);
         (void) str_copy(row.peer, sizeof row.peer, watch->peer);
@@ -155,8 +155,9 @@ static int on_verify(int is_fine, X509_STORE_CTX *store_ctx) {
                 keep_refusal(watch, store_ctx);
         if (is_fine && X509_STORE_CTX_get_error_depth(store_ctx) == 0)
                 describe_names(X509_STORE_CTX_get0_cert(store_ctx), watch->names, sizeof watch->names);
+        watch->peer_not_after_ms = tls_time_ms(X509_get0_notAfter(X509_STORE_CTX_get0_cert(store_ctx)));
         if (!is_fine || X509_STORE_CTX_get_error_depth(store_ctx) == 0)
-                note_certificate(watch, X509_STORE_CTX_get0_cert(store_ctx));
+                tls_watch_note(watch, name_of(watch->verify_error));
         return is_fine;
 }
 
