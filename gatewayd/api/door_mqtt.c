@@ -72,18 +72,28 @@ static void subscribe_more(struct door_mqtt *door) {
                 door->n_subscribed++;
 }
 
-/* What an earlier life has left at the broker comes once and is compared with what there is now. */
+/* What an earlier life has left at the broker is compared with what there is now: at the first connect, with the second that is over. */
 static void subscribe_to_documents(struct door_mqtt *door) {
         static const char *const names[] = { "campaign/+", "device/+" };
         char topic[MQTT_TOPIC_MAX + 1];
         for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
                 door_mqtt_topic(door, names[i], topic);
-                if (door->has_documents_filter)
-                        (void) mqtt_unsubscribe(door->mqtt, topic, NULL, NULL);
-                else
+                if (door->n_connected == 1)
                         (void) mqtt_subscribe(door->mqtt, topic, NULL, NULL);
+                else if (door->n_connected == 2)
+                        (void) mqtt_unsubscribe(door->mqtt, topic, NULL, NULL);
         }
-        door->has_documents_filter = !door->has_documents_filter;
+}
+
+/* A subscription of an earlier configuration, which the broker has kept with the session. */
+static void unsubscribe(struct door_mqtt *door, const char *topic) {
+        char filter[MQTT_TOPIC_MAX + 1];
+        char *campaign;
+        (void) str_copy(filter, sizeof filter, topic);
+        campaign = strstr(filter, "/desired/");
+        if (campaign && campaign[strlen("/desired/")])
+                (void) str_copy(campaign, sizeof "/desired/+", "/desired/+");
+        (void) mqtt_unsubscribe(door->mqtt, filter, NULL, NULL);
 }
 
 /* --- messages --- */
@@ -161,30 +171,61 @@ static void look_at_clock(void *ctx) {
                 read_again(door);
 }
 
+static void time_has_passed(void *ctx) {
+        struct door_mqtt *door = ctx;
+        door->again_timer = NULL;
+        read_again(door);
+}
+
+/* The document is the same later, the gateway may not be. */
+static bool passes_with_time(const char *error) {
+        static const char *const names[] = { "document-not-yet-valid", "outbox-full", "too-many-requests", "out-of-memory" };
+        for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+                if (strcmp(names[i], error) == 0)
+                        return true;
+        return false;
+}
+
+static void plan_to_read_again(struct door_mqtt *door, const char *error) {
+        struct loop *loop = door->api->options.loop;
+        if (strcmp(error, "clock-not-credible") == 0 && !door->clock_timer)
+                (void) timer_start(loop, MQTT_CLOCK_LOOK_MS, look_at_clock, door, &door->clock_timer);
+        if (!passes_with_time(error) || door->again_timer)
+                return;
+        door->again_ms = MIN(MAX(2 * door->again_ms, MQTT_AGAIN_FIRST_MS), MQTT_AGAIN_MAX_MS);
+        (void) timer_start(loop, door->again_ms, time_has_passed, door, &door->again_timer);
+}
+
+static void desire_refused(struct door_mqtt *door, const char *campaign, const struct gw_error *err) {
+        uint64_t n_before = 0;
+        if (strcmp(err->name, "not-for-this-gateway") == 0)
+                return;
+        if (log_limit_pass(&door->desired, loop_now_ms(door->api->options.loop), &n_before))
+                log_warning(&(struct log_fields){ .error = err->name, .campaign = campaign },
+                            "the desired campaign %s is not accepted: %s (%" PRIu64 " more since the last report)", campaign, err->text, n_before);
+        plan_to_read_again(door, err->name);
+}
+
 static void desire_answered(void *ctx, struct json *result, const struct gw_error *err, const struct json_errors *mistakes) {
         struct desire *desire = ctx;
-        struct door_mqtt *door = desire->door;
-        uint64_t n_before = 0;
         (void) result;
         (void) mistakes;
-        if (err && strcmp(err->name, "not-for-this-gateway") != 0 && log_limit_pass(&door->desired, loop_now_ms(door->api->options.loop), &n_before))
-                log_warning(&(struct log_fields){ .error = err->name, .campaign = desire->campaign },
-                            "the desired campaign %s is not accepted: %s (%" PRIu64 " more since the last report)", desire->campaign, err->text, n_before);
-        if (err && strcmp(err->name, "clock-not-credible") == 0 && !door->clock_timer)
-                (void) timer_start(door->api->options.loop, MQTT_CLOCK_LOOK_MS, look_at_clock, door, &door->clock_timer);
+        if (err)
+                desire_refused(desire->door, desire->campaign, err);
         desire_free(desire);
 }
 
 /* An empty one was taken away: what has begun goes on. */
 static void desired_came(struct door_mqtt *door, const char *campaign, const struct mqtt_message *message) {
         const struct update_actor actor = { .door = "mqtt", .principal = "unsigned" };
+        struct gw_error err;
         struct desire *desire;
         if (message->size == 0 || door->stopping || !str_is_id(campaign))
                 return;
         desire = message->size + door->n_desired_bytes <= MQTT_DESIRED_BYTES_MAX ? calloc(1, sizeof *desire) : NULL;
         if (!desire) {
-                log_warning(&(struct log_fields){ .error = "too-many-requests", .campaign = campaign },
-                            "the desired campaign %s is read at the next connect: too many came at once", campaign);
+                gw_error_set(&err, "too-many-requests", "too many documents came at once");
+                desire_refused(door, campaign, &err);
                 return;
         }
         desire->door = door;
@@ -201,8 +242,7 @@ static void message_came(void *ctx, const struct mqtt_message *message) {
         bool is_shared;
         const char *name = address_of(door, message->topic, &is_shared);
         if (!name) {
-                /* A subscription of an earlier configuration that the broker has kept. */
-                (void) mqtt_unsubscribe(door->mqtt, message->topic, NULL, NULL);
+                unsubscribe(door, message->topic);
         } else if (strcmp(name, "command") == 0) {
                 command_came(door, message, is_shared);
         } else if (str_starts_with(name, "desired/")) {
@@ -222,7 +262,8 @@ static void connected(void *ctx, const struct mqtt_connection *connection) {
         door->error = (struct gw_error){ 0 };
         door->n_subscribed = 0;
         subscribe_more(door);
-        subscribe_to_documents(door); /* the first time; the second time it is taken back */
+        door->n_connected++;
+        subscribe_to_documents(door);
         mqtt_documents_connected(door, connection->session_present);
         door_mqtt_pump(door);
 }
@@ -400,6 +441,7 @@ void door_mqtt_free(struct door_mqtt *door) {
         desire_free(desire);
         timer_cancel(door->start_timer);
         timer_cancel(door->clock_timer);
+        timer_cancel(door->again_timer);
         mqtt_free(door->mqtt, true);
         door_tls_deinit(&door->tls);
         mqtt_requests_deinit(door);

@@ -29,6 +29,8 @@
 #define MQTT_REFUSED_MAX_MS (10 * 60 * 1000)
 #define MQTT_DOCUMENT_INTERVAL_MS 2000   /* between two publications of one device's document */
 #define MQTT_START_RETRY_MS (60 * 1000)  /* after credentials could not be read */
+#define MQTT_AGAIN_FIRST_MS (5 * 1000)   /* until desired campaigns are read again that may be accepted later; doubled each time */
+#define MQTT_AGAIN_MAX_MS (10 * 60 * 1000)
 #define MQTT_CLOCK_LOOK_MS 2000          /* between two looks at a clock that desired campaigns wait for */
 #define MQTT_DUPLICATE_TOLD_MS (30 * 60 * 1000)
 #define MQTT_INSTANCE_SIZE 17
@@ -131,7 +133,7 @@ struct door_mqtt {
         char client_id[STR_GATEWAY_ID_MAX + 1];
         struct timer *start_timer;
         bool stopping;
-        bool has_documents_filter; /* what the broker retains of us is looked at once, at the first connection */
+        uint64_t n_connected;
 
         struct str_list filters; /* to subscribe to */
         size_t n_subscribed;     /* of filters, sent since the connection began */
@@ -144,6 +146,8 @@ struct door_mqtt {
         struct log_limit failures, retained, refused_filters, desired, duplicates;
 
         struct list desires; /* campaigns on their way in */
+        struct timer *again_timer; /* one of them may be accepted later */
+        int64_t again_ms;
         struct timer *clock_timer; /* one of them could not be judged without the time */
         size_t n_desired_bytes;
 

@@ -98,6 +98,44 @@ def test_a_key_that_comes_after_the_order(site):
     desk.take(has_ended("m-1"))
 
 
+def test_a_desired_document_that_does_not_count_yet(site):
+    place = site()
+    desk = place.operator(f"{OWN}/#")
+    desk.publish(f"{OWN}/desired/m-1", place.order(nbf=int(time.time()) + 600), retain=True)
+    desk.publish(f"{OWN}/desired/m-2", place.order("m-2", nbf=int(time.time()) + 4), retain=True)
+    assert desk.take(has_ended("m-2")).json["campaign"]["counts"]["succeeded"] == 3
+    assert "document-not-yet-valid" in place.gateway.log()
+    assert [c["id"] for c in desk.call("campaign.list")["campaigns"]] == ["m-2"]
+
+
+def test_a_key_that_comes_later(site):
+    place = site()
+    desk = place.operator(f"{OWN}/#")
+    later = Signer("later")
+    desk.publish("gatewayd/v1/all/desired/m-1", later.jws(campaign(place.artifact, ALL, name="m-1")), retain=True)
+    desk.publish("gatewayd/v1/all/desired/m-2", place.order("m-2"), retain=True)
+    desk.take(has_ended("m-2"))
+    later.install(place.keys)
+    place.gateway.call("gateway.reload")
+    assert desk.take(has_ended("m-1")).json["campaign"]["principal"] == "later"
+
+
+def test_groups_that_change(site):
+    place = site()
+    desk = place.operator(f"{OWN}/#")
+    desk.take(is_status())
+    desk.publish("gatewayd/v1/group/oslo/desired/m-1", place.order(), retain=True)
+    plain = place.gateway.config.read_text()
+    place.gateway.config.write_text(plain.replace("id = test-gateway", "id = test-gateway\ngroups = oslo"))
+    place.gateway.call("gateway.reload")
+    desk.take(has_ended("m-1"))
+    place.gateway.config.write_text(plain)
+    place.gateway.call("gateway.reload")
+    first = desk.request("gatewayd/v1/group/oslo/command", "gateway.info")
+    second = desk.request(f"{OWN}/command", "gateway.info")
+    assert desk.take(lambda message: message.correlation in (first, second) and "result" in message.json).correlation == second
+
+
 def test_only_who_is_addressed_answers(site):
     place = site()
     desk = place.operator(f"{OWN}/reply")
