@@ -208,6 +208,7 @@ static void session_leave(struct gw_gatt *session, enum session_state after) {
 /* The attempt is over; `connected`: or perhaps about to be, so that it must be left. */
 static void attempt_failed(struct gw_gatt *session, bool connected) {
         bool again = ++session->attempts < session->ble->options.attempts;
+        log_debug(&(struct log_fields){ .error = session->last.name }, "%s on %s: %s", session->key, session->adapter->name, session->last.text);
         if (connected)
                 session_leave(session, again ? SESSION_WAIT : SESSION_ENDED);
         else if (again)
@@ -302,6 +303,7 @@ static void session_connect(struct gw_gatt *session) {
         session->state = SESSION_CONNECT;
         session->device->reason[0] = '\0';
         session->n_lost = session->device->n_lost;
+        log_debug(NULL, "%s on %s: connecting, attempt %u, %d dBm", session->key, session->adapter->name, session->attempts + 1, session->device->rssi_dbm);
         if (call_start(&session->call, ble_bus(session->ble), session->device->path, BLUEZ_DEVICE, "Connect", (uint32_t) ble_time(session->ble, BLE_CONNECT_TIMEOUT_MS), connect_answered, session) < 0)
                 ground_lost(session, &(struct gw_error){ .name = "bluetoothd-not-running", .text = "Connect could not be sent" });
 }
