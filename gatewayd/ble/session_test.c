@@ -6,6 +6,14 @@
 #include "base/cleanup.h"
 #include "ble/test_support.h"
 
+static void expect_end(struct fixture *fixture, const char *key, const char *name) {
+        start_opening(fixture, &fixture->one, key, 0);
+        LOOP_UNTIL(fixture->loop, fixture->one.n_opened + fixture->one.n_closed > 0);
+        if (strcmp(fixture->one.why.name, name) != 0)
+                fail_msg("ended with %s: %s", fixture->one.why.name, fixture->one.why.text);
+        close_opening(&fixture->one);
+}
+
 /* ---- the way it should be */
 
 static void test_open_and_close(void **state) {
@@ -35,11 +43,7 @@ static void test_heard_first(void **state) {
 
 static void test_never_heard(void **state) {
         struct fixture *fixture = *state;
-
-        start_opening(fixture, &fixture->one, "C00000000001", 0);
-        LOOP_UNTIL(fixture->loop, fixture->one.n_closed);
-        assert_string_equal(fixture->one.why.name, "not-seen");
-        close_opening(&fixture->one);
+        expect_end(fixture, "C00000000001", "not-seen");
 }
 
 /* ---- Connect: what it answers, how it ends, how often it was called */
@@ -73,12 +77,8 @@ static void test_connect_table(void **state) {
                 device = one_device(fixture);
                 for (size_t j = 0; j < FAKE_ERRORS_MAX && rows[i].errors[j]; j++)
                         fake_fail(&device->connect_errors, rows[i].errors[j]);
-                start_opening(fixture, &fixture->one, KEY, 0);
-                LOOP_UNTIL(fixture->loop, fixture->one.n_opened + fixture->one.n_closed > 0);
-                if (strcmp(fixture->one.why.name, rows[i].ends) != 0)
-                        fail_msg("row %zu (%s) ended with %s: %s", i, rows[i].errors[0], fixture->one.why.name, fixture->one.why.text);
+                expect_end(fixture, KEY, rows[i].ends);
                 assert_int_equal(fake_count(&fixture->fake, "Connect"), rows[i].n_connects);
-                close_opening(&fixture->one);
                 assert_int_equal(fixture_teardown(&made), 0);
         }
 }
@@ -171,12 +171,15 @@ static void test_never_resolved(void **state) {
         fixture_again(fixture);
         device = one_device(fixture);
         device->table = FAKE_TABLE_NEVER;
-        start_opening(fixture, &fixture->one, KEY, 0);
-        LOOP_UNTIL(fixture->loop, fixture->one.n_closed);
-        assert_string_equal(fixture->one.why.name, "ble-services-unresolved");
+        expect_end(fixture, KEY, "ble-services-unresolved");
         assert_int_equal(fake_count(&fixture->fake, "Connect"), 2);
         assert_false(device->connected);
-        close_opening(&fixture->one);
+}
+
+static void forgotten_once(struct fixture *fixture, struct fake_device *device) {
+        LOOP_UNTIL(fixture->loop, fake_count(&fixture->fake, "RemoveDevice") == 1);
+        LOOP_UNTIL(fixture->loop, fixture->fake.adapters[0].discovering);
+        fake_advertise(device);
 }
 
 /* What the gateway remembers of an older firmware lacks the service: the device is forgotten once and read anew. */
@@ -186,9 +189,7 @@ static void test_stale_table(void **state) {
 
         device->stale_until_removed = true;
         start_opening(fixture, &fixture->one, KEY, 0);
-        LOOP_UNTIL(fixture->loop, fake_count(&fixture->fake, "RemoveDevice") == 1);
-        LOOP_UNTIL(fixture->loop, fixture->fake.adapters[0].discovering);
-        fake_advertise(device);
+        forgotten_once(fixture, device);
         LOOP_UNTIL(fixture->loop, fixture->one.n_opened);
         close_opening(&fixture->one);
 }
@@ -199,9 +200,7 @@ static void test_service_is_really_missing(void **state) {
 
         device->table = FAKE_TABLE_EMPTY;
         start_opening(fixture, &fixture->one, KEY, 0);
-        LOOP_UNTIL(fixture->loop, fake_count(&fixture->fake, "RemoveDevice") == 1);
-        LOOP_UNTIL(fixture->loop, fixture->fake.adapters[0].discovering);
-        fake_advertise(device);
+        forgotten_once(fixture, device);
         LOOP_UNTIL(fixture->loop, fixture->one.n_closed);
         assert_string_equal(fixture->one.why.name, "gatt-service-missing");
         close_opening(&fixture->one);
@@ -215,11 +214,8 @@ static void test_bonded_device_is_not_forgotten(void **state) {
         device->paired = true;
         device->table = FAKE_TABLE_EMPTY;
         fake_advertise(device);
-        start_opening(fixture, &fixture->one, KEY, 0);
-        LOOP_UNTIL(fixture->loop, fixture->one.n_closed);
-        assert_string_equal(fixture->one.why.name, "gatt-service-missing");
+        expect_end(fixture, KEY, "gatt-service-missing");
         assert_int_equal(fake_count(&fixture->fake, "RemoveDevice"), 0);
-        close_opening(&fixture->one);
 }
 
 static void test_bond_lost(void **state) {
@@ -229,10 +225,7 @@ static void test_bond_lost(void **state) {
         device->paired = true;
         fake_fail(&device->connect_errors, "Failed:le-connection-key-missing");
         fake_advertise(device);
-        start_opening(fixture, &fixture->one, KEY, 0);
-        LOOP_UNTIL(fixture->loop, fixture->one.n_closed);
-        assert_string_equal(fixture->one.why.name, "bond-lost");
-        close_opening(&fixture->one);
+        expect_end(fixture, KEY, "bond-lost");
 }
 
 /* ---- how an open device ends */
