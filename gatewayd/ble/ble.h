@@ -39,7 +39,7 @@ struct ble_options {
         enum ble_pairing pairing;
         const char *passkey_file;     /* NULL or "": none */
         const char *sysfs_root;       /* NULL: "/sys" */
-        unsigned hurry;               /* tests: every time of limits.h is divided by it; 0 = 1 */
+        unsigned hurry;               /* tests: the times of limits.h are divided by it; 0 = 1 */
 };
 
 struct ble;

@@ -40,7 +40,7 @@ static void objects_answered(void *ctx, sd_bus_message *reply, const sd_bus_erro
 static void ask_objects(void *ctx) {
         struct ble *ble = ctx;
         ble->bluez.retry = NULL;
-        if (call_start(&ble->bluez.call, ble_bus(ble), "/", "org.freedesktop.DBus.ObjectManager", "GetManagedObjects", (uint32_t) ble_time(ble, BLE_OBJECTS_TIMEOUT_MS), objects_answered, ble) < 0)
+        if (call_start(&ble->bluez.call, ble_bus(ble), "/", "org.freedesktop.DBus.ObjectManager", "GetManagedObjects", BLE_OBJECTS_TIMEOUT_MS, objects_answered, ble) < 0)
                 (void) timer_start(ble->loop, ble_time(ble, BLE_OBJECTS_RETRY_MS), ask_objects, ble, &ble->bluez.retry);
 }
 

@@ -48,5 +48,6 @@
 #define BLE_RETRY_PAUSE_MAX_MS 5000
 #define BLE_LINK_TRIES_MAX 10       /* while somebody else's access is InProgress */
 #define BLE_LINK_RETRY_MS 100
-#define BLE_VANISH_GRACE_MS 200     /* an object's end may be followed by the reason */
+/* Two that tests do not hurry: what they wait for comes from other processes. */
+#define BLE_REASON_GRACE_MS 200     /* a device's end may be followed by its reason: the adapter's */
 #define BLE_HANG_UP_GRACE_MS 1000   /* a socket's end usually is: by the device's, which gives its links a better one */

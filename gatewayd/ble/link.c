@@ -119,6 +119,8 @@ static void grace_is_over(void *ctx) {
         struct link *link = ctx;
         struct gw_error why = { 0 };
         link->timer = NULL;
+        if (link->session->ending)
+                return; /* the session is about to say why */
         gw_error_set(&why, "link-lost", "%s: the characteristic went away while the device stayed connected", link->uuid);
         link_end(link, &why);
 }
@@ -127,7 +129,7 @@ static void grace_is_over(void *ctx) {
 static void link_hang_up(struct link *link) {
         if (link->timer)
                 return;
-        if (timer_start(link->ble->loop, ble_time(link->ble, BLE_HANG_UP_GRACE_MS), grace_is_over, link, &link->timer) < 0)
+        if (timer_start(link->ble->loop, BLE_HANG_UP_GRACE_MS, grace_is_over, link, &link->timer) < 0)
                 grace_is_over(link);
 }
 

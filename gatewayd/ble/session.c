@@ -235,6 +235,16 @@ static void nothing_error(const struct gw_gatt *session, struct gw_error *err) {
                 gw_error_set(err, "no-adapter", "its adapter went away");
 }
 
+/* What ends a device is told after its end: devices of an adapter that is switched off or removed are disconnected and removed before. */
+static bool waits_for_reason(struct gw_gatt *session) {
+        if (!session->ending) {
+                session->ending = true;
+                timer_cancel(TAKE_PTR(session->pause));
+                (void) timer_start(session->ble->loop, BLE_REASON_GRACE_MS, pause_is_over, session, &session->pause);
+        }
+        return session->pause;
+}
+
 static void session_on_nothing(struct gw_gatt *session) {
         struct gw_error why = { 0 };
         nothing_error(session, &why);
@@ -245,13 +255,7 @@ static void session_on_nothing(struct gw_gatt *session) {
                 ground_lost(session, &why);
                 break;
         case SESSION_OPEN:
-                if (session->adapter && str_equal(why.name, "ble-device-vanished") && !session->vanishing) {
-                        /* The devices of an adapter are removed before it is, and the reason comes last. */
-                        session->vanishing = true;
-                        pause_for(session, BLE_VANISH_GRACE_MS);
-                        break;
-                }
-                if (session->pause && str_equal(why.name, "ble-device-vanished"))
+                if (str_equal(why.name, "ble-device-vanished") && waits_for_reason(session))
                         break;
                 session->last = why;
                 gw_error_prefix(&session->last, "%s", session->key);
@@ -433,7 +437,7 @@ void session_work(struct gw_gatt *session) {
                 session_connect(session);
         } else if (session->state == SESSION_RESOLVE) {
                 session_resolve(session);
-        } else if (session->state == SESSION_OPEN && !is_connected(session)) {
+        } else if (session->state == SESSION_OPEN && !is_connected(session) && !waits_for_reason(session)) {
                 disconnected(session, &session->last);
                 session_end(session);
         }
