@@ -110,19 +110,46 @@ static void tell_progress(struct client *client, const struct transport_document
                 client->notified(client->notified_ctx, "progress", job);
 }
 
+static bool is_meant(const struct client *client, const char *id) {
+        const struct gateway *gateway = gateways_find(&client->gateways, id);
+
+        return audience_has(&client->audience, id, gateway ? &gateway->groups : &STR_LIST_INIT);
+}
+
+static bool is_online(const struct client *client, const char *id) {
+        const struct gateway *gateway = gateways_find(&client->gateways, id);
+
+        return gateway && gateway->online;
+}
+
+static void tell_gateway(struct client *client, const char *id, bool online) {
+        _cleanup_json_ struct json *params = json_new_object();
+
+        if (params && json_set_string(params, "gateway", id) == 0 && json_set_string(params, "state", online ? "online" : "offline") == 0)
+                client->notified(client->notified_ctx, "gateway", params);
+}
+
+static void take_status(struct client *client, const struct transport_document *document) {
+        bool was_online = is_online(client, document->of.name), online;
+
+        gateways_take(&client->gateways, document->of.name, document->text, document->size);
+        if (!client->notified || !is_meant(client, document->of.name))
+                return;
+        online = is_online(client, document->of.name);
+        if (online != was_online)
+                tell_gateway(client, document->of.name, online);
+        tell_progress(client, document);
+}
+
 static void on_document(void *ctx, const struct transport_document *document) {
         struct client *client = ctx;
-        const struct gateway *gateway;
 
         switch (document->kind) {
         case TRANSPORT_STATUS:
-                gateways_take(&client->gateways, document->of.name, document->text, document->size);
-                if (client->notified)
-                        tell_progress(client, document);
+                take_status(client, document);
                 return;
         case TRANSPORT_EVENT:
-                gateway = gateways_find(&client->gateways, document->of.name);
-                if (client->notified && audience_has(&client->audience, document->of.name, gateway ? &gateway->groups : &STR_LIST_INIT))
+                if (client->notified && is_meant(client, document->of.name))
                         tell_event(client, document);
                 return;
         case TRANSPORT_CAMPAIGN:
@@ -312,6 +339,10 @@ bool client_is_connected(const struct client *client) {
 
 bool client_is_remote(const struct client *client) {
         return client->audience.kind != AUDIENCE_LOCAL;
+}
+
+bool client_is_incomplete(const struct client *client) {
+        return client->transport->is_incomplete;
 }
 
 const struct audience *client_audience(const struct client *client) {

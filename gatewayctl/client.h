@@ -31,7 +31,10 @@
 
 struct client;
 
-/* method "event" or "progress"; params are lent, and name the gateway. */
+/*
+ * method "event" or "progress"; through a broker also "gateway" (params: gateway, state online or offline) when one comes or goes. params
+ * are lent, and name the gateway.
+ */
 typedef void (*client_notified)(void *ctx, const char *method, const struct json *params);
 typedef void (*client_document_seen)(void *ctx, const struct transport_document *document);
 
@@ -58,6 +61,8 @@ int client_broken(const struct client *client, struct failure *failure);
 
 bool client_is_remote(const struct client *client); /* through a broker */
 const struct audience *client_audience(const struct client *client);
+/* The broker dropped some of what gateways left there. */
+bool client_is_incomplete(const struct client *client);
 /* Those whose status is known, whoever the audience is; only where remote. */
 const struct gateways *client_gateways(const struct client *client);
 

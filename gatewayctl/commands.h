@@ -45,6 +45,7 @@ int run_unpublish(struct session *session, struct failure *failure);
 
 /* gateway_list.c: through a broker only */
 int run_gateways(struct session *session, struct failure *failure);
+int gateways_print(struct session *session, struct failure *failure);
 
 /* profiles.c: without a daemon */
 int run_profile_list(struct session *session, struct failure *failure);

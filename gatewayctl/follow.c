@@ -26,7 +26,7 @@ struct follow {
         char campaign[STR_ID_MAX + 1];
         struct follow_gateway *gateways;
         size_t n_gateways;
-        bool running;      /* what comes before is seen by the first look() */
+        bool running; /* what comes before is seen by the first look() */
         bool stop_when_paused;
         bool unsubscribed; /* the connection broke since */
         int error;         /* from inside a notification */
@@ -161,7 +161,7 @@ static void on_news(void *ctx, const char *method, const struct json *params) {
                 return;
         if (strcmp(method, "progress") == 0)
                 set_job(follow, gateway, device, params, progress_set);
-        else if (is_repeated(follow, params))
+        else if (strcmp(method, "event") != 0 || is_repeated(follow, params))
                 return;
         else if (str_equal(type, "campaign-state"))
                 note_campaign(follow, gateway, json_child(params, "data"));

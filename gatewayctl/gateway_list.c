@@ -70,8 +70,20 @@ static int print_list_json(struct session *session, const struct gateways *gatew
         return r < 0 ? failure_errno(failure, r) : session_print_json(session, root, failure);
 }
 
-int run_gateways(struct session *session, struct failure *failure) {
+int gateways_print(struct session *session, struct failure *failure) {
+        const struct gateways *gateways = client_gateways(session->client);
         _cleanup_table_ struct table *table = NULL;
+        int r = table_new(list_columns, ARRAY_SIZE(list_columns), &table);
+
+        if (r < 0)
+                return failure_errno(failure, r);
+        for (size_t i = 0; i < gateways->n_items; i++)
+                if (audience_has(&session->audience, gateways->items[i].id, &gateways->items[i].groups))
+                        add_gateway(table, &gateways->items[i], session->now_wall_ms);
+        return session_print_table(session, table, failure);
+}
+
+int run_gateways(struct session *session, struct failure *failure) {
         const struct gateways *gateways;
         int r = session_settle(session, failure);
 
@@ -86,11 +98,5 @@ int run_gateways(struct session *session, struct failure *failure) {
                 return print_list_json(session, gateways, failure);
         if (gateways_count(gateways, &session->audience) == 0)
                 return session_say(session, failure, "No gateway has left a status at the broker.\n");
-        r = table_new(list_columns, ARRAY_SIZE(list_columns), &table);
-        if (r < 0)
-                return failure_errno(failure, r);
-        for (size_t i = 0; i < gateways->n_items; i++)
-                if (audience_has(&session->audience, gateways->items[i].id, &gateways->items[i].groups))
-                        add_gateway(table, &gateways->items[i], session->now_wall_ms);
-        return session_print_table(session, table, failure);
+        return gateways_print(session, failure);
 }

@@ -204,7 +204,12 @@ static int connect_broker(struct session *session, const char *text, struct fail
         options.port = url.port;
         options.tls = url.tls;
         options.password = session->password;
-        return client_new(session->loop, &place, &session->client, failure);
+        r = client_new(session->loop, &place, &session->client, failure);
+        if (r == 0 && client_is_incomplete(session->client))
+                fprintf(stderr,
+                        "gatewayctl: the broker did not hand over the status of all gateways: it queues too few messages for one client "
+                        "(mosquitto: max_queued_messages)\n");
+        return r;
 }
 
 int session_connect(struct session *session, struct failure *failure) {

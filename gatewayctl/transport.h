@@ -88,6 +88,7 @@ struct transport {
         const struct transport_ops *ops;
         const struct transport_handler *handler;
         void *ctx;
-        char label[256]; /* what messages call it: a path, "mqtts://broker.example:8883" */
-        size_t text_max; /* bytes of one request */
+        char label[256];    /* what messages call it: a path, "mqtts://broker.example:8883" */
+        size_t text_max;    /* bytes of one request */
+        bool is_incomplete; /* not everything that documents() asked for was handed over */
 };

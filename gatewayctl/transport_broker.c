@@ -15,12 +15,13 @@
 
 /*
  * Opening is: connect, subscribe to the topic of our replies. Asking for documents is: subscribe, then send a message to ourselves. A
- * broker hands over in order, so when that message comes everything retained has come. Where somebody's access list forbids to write
- * to our own topic, a pause without any message has to do.
+ * broker hands over in order, so when that message comes everything retained has come. Where it does not come, a pause without any
+ * message has to do: either somebody's access list forbids to write to our own topic, or the broker dropped it, as it drops what is more
+ * than it queues for one client (mosquitto: max_queued_messages, 1000); then documents were dropped before it.
  */
 
 #define MARK "gatewayctl-mark"
-#define QUIET_MS 500
+#define QUIET_MS 2000
 #define CLIENT_NAME_SIZE 80
 
 struct transport_broker {
@@ -38,7 +39,8 @@ struct transport_broker {
         size_t n_subscribing; /* filters whose subscription nobody has confirmed yet */
         bool settling;
         struct gw_error refusal; /* of a subscription; name "": none */
-        struct timer *quiet;     /* runs while the mark cannot be had */
+        struct timer *quiet;     /* restarted by every message */
+        bool mark_refused;
 };
 
 static struct transport_broker *broker_of(struct transport *transport) {
@@ -90,6 +92,7 @@ static void on_quiet(void *ctx) {
         struct transport_broker *broker = ctx;
 
         broker->quiet = NULL;
+        broker->transport.is_incomplete = !broker->mark_refused;
         settled(broker, NULL);
 }
 
@@ -103,15 +106,14 @@ static void wait_quiet(struct transport_broker *broker) {
 static void on_mark_sent(void *ctx, int reason) {
         struct transport_broker *broker = ctx;
 
-        if (broker->settling && reason >= MQTT_REASON_FAILURE)
-                wait_quiet(broker);
+        broker->mark_refused = reason >= MQTT_REASON_FAILURE;
 }
 
 static void send_mark(struct transport_broker *broker) {
         const struct mqtt_publication publication = { .topic = broker->reply_topic, .payload = MARK, .size = strlen(MARK), .expiry_s = 60 };
 
-        if (mqtt_publish(broker->mqtt, &publication, on_mark_sent, broker) < 0)
-                wait_quiet(broker);
+        broker->mark_refused = mqtt_publish(broker->mqtt, &publication, on_mark_sent, broker) < 0;
+        wait_quiet(broker);
 }
 
 static void on_subscribed(void *ctx, int reason) {

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/time.h"
 #include "follow.h"
 #include "jobs_view.h"
 
@@ -82,11 +83,22 @@ static void print_event(struct stream *stream, const struct json *params) {
 static bool is_wanted(const struct stream *stream, const char *method, const struct json *params) {
         if (!stream->choose)
                 return true;
+        if (strcmp(method, "gateway") == 0)
+                return true;
         if (stream->campaign && !str_equal(json_member_text(params, "campaign"), stream->campaign))
                 return false;
         if (stream->device && !str_equal(json_member_text(params, "device"), stream->device))
                 return false;
         return stream->progress || strcmp(method, "progress") != 0;
+}
+
+static void print_gateway(struct stream *stream, const struct json *params) {
+        char time[TIME_RFC3339_SIZE], at[48] = "";
+
+        if (time_format_rfc3339(time, sizeof time, time_now_wall_ms()) == 0)
+                text_time(at, sizeof at, time);
+        stream->error = session_say(stream->session, stream->failure, "%s  %s is %s\n", at, json_member_text(params, "gateway"),
+                                    json_member_text(params, "state"));
 }
 
 static void on_news(void *ctx, const char *method, const struct json *params) {
@@ -102,6 +114,8 @@ static void on_news(void *ctx, const char *method, const struct json *params) {
                                                   : session_print_json_line(stream->session, message.json, stream->failure);
         } else if (strcmp(method, "event") == 0) {
                 print_event(stream, params);
+        } else if (strcmp(method, "gateway") == 0) {
+                print_gateway(stream, params);
         }
 }
 
@@ -139,6 +153,11 @@ static int watch_all(struct session *session, struct failure *failure) {
         stream.choose = session_is_remote(session);
         if (r == 0 && (r = client_catch_signals(session->client)) < 0)
                 failure_errno(failure, r);
+        if (r < 0)
+                return r;
+        /* From far: how everything stands, then what changes. */
+        if (stream.choose && !session->json && !stream.campaign && !stream.device)
+                r = gateways_print(session, failure);
         if (r < 0)
                 return r;
         client_listen(session->client, on_news, &stream);

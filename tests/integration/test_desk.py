@@ -434,6 +434,21 @@ def test_watch_everything(world, desk, observer, orders):
     observer("watch", "--from", 1, code=2)
 
 
+def test_watch_who_comes_and_goes(world, observer):
+    watching = observer.begin("watch", "--group", "oslo", "--timeout", f"{PATIENCE_S} s")
+    seen = [watching.stdout.readline().split() for _ in range(4)]
+    assert [line[:2] for line in seen[1:]] == [["pi-1", "online"], ["pi-2", "online"], ["pi-3", "online"]]
+    with switched_off(world.gateways["pi-3"]):
+        while not watching.stdout.readline().rstrip().endswith("pi-3 is offline"):
+            assert watching.poll() is None
+    while not watching.stdout.readline().rstrip().endswith("pi-3 is online"):
+        assert watching.poll() is None
+    watching.terminate()
+    assert watching.wait(PATIENCE_S) == 0
+    watching.stdout.close()
+    watching.stderr.close()
+
+
 def test_watch_survives_the_broker(world, desk, observer, orders):
     """It comes again; so does the watcher, and so do the gateways."""
     desk("campaign", "start", orders("outage", "--trial", "3 s"), "--group", "east", "--yes", "--no-wait")
