@@ -181,7 +181,7 @@ trial = 100 ms
 """)
 
     def start(self, environment=None, wait=True, follow_log=False):
-        """follow_log: await_log() is possible; the log file is written then as well."""
+        """follow_log: await_log() is possible; the log file is written then as well. Or a queue, which gets every line, then None."""
         notify_path = str(self.folder / "notify.sock")
         if os.path.exists(notify_path):
             os.unlink(notify_path)
@@ -192,7 +192,7 @@ trial = 100 ms
         stderr = subprocess.PIPE if follow_log else log
         self.process = subprocess.Popen([*self.wrapper, str(GATEWAYD), "--config", str(self.config)], env=env, stderr=stderr, stdout=log)
         if follow_log:
-            self.lines = queue.SimpleQueue()
+            self.lines = queue.SimpleQueue() if follow_log is True else follow_log
             threading.Thread(target=_copy_lines, args=(self.process.stderr, self.log_path, self.lines), daemon=True).start()
         log.close()
         if wait:

@@ -137,9 +137,10 @@ def hold_against_schema(message):
 
 
 class Client:
-    """A person's or a program's connection to the broker. Messages come in order, each once to whoever asks for it."""
+    """A person's or a program's connection to the broker. Messages come in order, each once to whoever asks for it. lasting: the broker
+    keeps for this client what comes while it is away, over its own restarts too."""
 
-    def __init__(self, port, user, password, client_id=None):
+    def __init__(self, port, user, password, client_id=None, lasting=False):
         self.user = user
         self.messages = []
         self.arrived = queue.SimpleQueue()
@@ -153,7 +154,10 @@ class Client:
         self.paho.on_message = self._on_message
         self.paho.on_connect = lambda client, data, flags, reason, properties: self.arrived.put(("connect", reason))
         self.paho.on_subscribe = lambda client, data, mid, reasons, properties: self.arrived.put(("suback", mid, reasons))
-        self.paho.connect("127.0.0.1", port, keepalive=60)
+        session = Properties(PacketTypes.CONNECT)
+        session.SessionExpiryInterval = 3600 if lasting else 0
+        # mosquitto 2.0 does not store a session that began as a clean one, whatever its expiry.
+        self.paho.connect("127.0.0.1", port, keepalive=60, clean_start=not lasting, properties=session)
         self.paho.loop_start()
         self._wait(lambda item: item[0] == "connect")
 

@@ -32,15 +32,19 @@ def broker(tmp_path):
 def site(simulate, gateway, image, tmp_path, broker):
     """site(...) -> Site: a broker, simulated devices, a gateway whose cache holds the file of every campaign."""
 
-    def make(n_devices=3, settings="", options=(), start_broker=True, **broker_options):
-        return Site(broker(**broker_options), simulate("--udp", "127.0.0.1:0", "--udp-count", n_devices, *options), gateway, image, tmp_path, settings)
+    def make(n_devices=3, settings="", options=(), listen=(), **broker_options):
+        return Site(broker(**broker_options), simulate("--udp", "127.0.0.1:0", "--udp-count", n_devices, *options), gateway, image, tmp_path, settings,
+                    listen)
 
     return make
 
 
 class Site:
-    def __init__(self, broker, simulator, gateway, image, folder, settings):
+    """listen: topics of an operator (desk) who hears the gateway from its first word on, whatever happens to the broker."""
+
+    def __init__(self, broker, simulator, gateway, image, folder, settings, listen=()):
         self.broker = broker
+        self.desk = self.operator(*listen, lasting=True) if listen else None
         self.simulator = simulator
         self.signer = Signer("ci")
         self.keys = folder / "keys"
@@ -59,8 +63,8 @@ class Site:
     def order(self, name="m-1", **members):
         return self.signer.jws(campaign(self.artifact, ALL, name=name, **members))
 
-    def operator(self, *filters):
-        client = self.broker.client("operator")
+    def operator(self, *filters, **options):
+        client = self.broker.client("operator", **options)
         client.subscribe("gatewayd/v1/client/operator/reply", *filters)
         return client
 
@@ -85,3 +89,19 @@ def expect_record(events, record):
     assert [event["seq"] for event in events] == sorted(event["seq"] for event in events)
     assert [event["seq"] for event in events] == [event["seq"] for event in record]
     assert events == record
+
+
+def events_until_last(desk, name):
+    """Every event up to the campaign's last one, as it came."""
+    last = desk.take(is_last_event(name))
+    events = [message.json for message in desk.messages if message.topic == f"{OWN}/event"] + [last.json]
+    desk.messages = [message for message in desk.messages if message.topic != f"{OWN}/event"]
+    return events
+
+
+def without_repeats(events):
+    """Delivered again under the same identity it is the same event, to the letter."""
+    seen = {}
+    for event in events:
+        assert seen.setdefault((event["gateway"], event["epoch"], event["seq"]), event) == event
+    return list(seen.values())

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Campaigns over several devices as an operator orders them: waves, gates, thresholds, windows, ways back; over kills of the daemon."""
+"""Campaigns over several devices as an operator orders them: waves, gates, thresholds, windows, ways back."""
 
 import datetime
-import random
-import subprocess
 
 import pytest
 
@@ -159,48 +157,3 @@ def test_downgrade_and_incompatible(simulate, gateway, image):
     gw.begin(path, {"ids": devices_of(simulator)}, "c2", compatible=["another"])
     assert {outcome(job)[::3] for job in gw.jobs("c2").values()} == {("rejected", "incompatible")}
     assert not simulator.events(name="upload-start")
-
-
-def hold_whole_record(gw, devices):
-    """Whatever died: every device has one result, every transition of the campaign stands once, in order, and no event is missing."""
-    record = [event for event in gw.record() if event.get("campaign") == "c1"]
-    for device in devices:
-        assert len([e for e in record if e["type"] == "job-result" and e["device"] == device]) == 1, device
-        assert len([e for e in record if e["type"] == "job-state" and e["device"] == device and e["data"]["state"] == "queued"]) == 1
-    assert [e["data"]["wave"] for e in record if e["type"] == "wave-started"] == [1, 2, 3]
-    assert [e["data"]["wave"] for e in record if e["type"] == "wave-ended"] == [1, 2]
-    assert [e["data"]["state"] for e in record if e["type"] == "campaign-state"] == ["in_progress", "completed"]
-    assert gw.call("audit.verify")["valid"]
-
-
-def kill_over_a_campaign(simulate, gateway, image, n_kills, size):
-    """Thirty devices in three waves with soak; the daemon is killed at random moments until the number is reached. A kill does not count
-    before the daemon was ready, and when all is done before the kills are, the next one hits a finished campaign."""
-    chance = random.Random(20261127)
-    simulator = simulate("--udp", "127.0.0.1:0", "--count", 30, "--rate", 60000, "--latency-ms", 2, "--reset-ms", 50, "--boot-ms", 100)
-    path, _ = image("1.1.0", "--size", size)
-    gw = gateway(simulator.sections(), SETTINGS)
-    devices = devices_of(simulator)
-    gw.begin(path, ALL, compatible=["simboard"], waves=WAVES, soak_s=1, concurrency=6)
-    for _ in range(n_kills):
-        try:
-            gw.process.wait(chance.uniform(0.01, 0.5))
-            raise AssertionError("the daemon ended by itself\n" + gw.log()[-3000:])
-        except subprocess.TimeoutExpired:
-            gw.kill()
-        gw.start()
-    jobs = {job["device"]: job for job in gw.follow(patience_s=300)["jobs"]}
-    assert sorted(jobs) == sorted(devices)
-    for number, device in enumerate(devices):
-        assert outcome(jobs[device]) == CONFIRMED, jobs[device]
-        assert flash_events(simulator, number) == ["upload-start", "upload-complete", "swap", "confirm"], device
-    hold_whole_record(gw, devices)
-
-
-def test_thirty_kills_over_thirty_devices(simulate, gateway, image):
-    kill_over_a_campaign(simulate, gateway, image, 30, "60K")
-
-
-@pytest.mark.full
-def test_a_thousand_kills(simulate, gateway, image):
-    kill_over_a_campaign(simulate, gateway, image, 1000, "900K")

@@ -11,31 +11,12 @@ import pytest
 
 import harness
 from mqtt_broker import ACL, free_port
-from mqtt_site import ALL, OWN, broker, expect_record, has_ended, is_last_event, is_status, site  # noqa: F401
+from mqtt_site import ALL, OWN, broker, events_until_last, expect_record, has_ended, is_last_event, is_status, site, without_repeats  # noqa: F401
 from scenes import flash_events, outcome
 from signer import campaign
 from tls_server import Server
 
 CONFIRMED = ("succeeded", "updated", "hash-active-confirmed", None)
-
-
-def events_until_last(desk, name):
-    """Every event up to the campaign's last one, as it came."""
-    last = desk.take(is_last_event(name))
-    events = [message.json for message in desk.messages if message.topic == f"{OWN}/event"] + [last.json]
-    desk.messages = [message for message in desk.messages if message.topic != f"{OWN}/event"]
-    return events
-
-
-def without_repeats(events):
-    """Delivered again under the same identity it is the same event."""
-    seen, out = set(), []
-    for event in events:
-        key = (event["gateway"], event["epoch"], event["seq"])
-        if key not in seen:
-            seen.add(key)
-            out.append(event)
-    return out
 
 
 def test_no_broker_for_the_whole_campaign(site):
@@ -227,11 +208,7 @@ def test_events_survive_kills_in_order(site):
     gw.start()
     gw.call("campaign.start", {"jws": place.order("m-2")})
     events += events_until_last(desk, "m-2")
-    once = without_repeats(events)
-    expect_record(once, gw.record())
-    for key in {(event["gateway"], event["epoch"], event["seq"]) for event in events}:
-        same = [event for event in events if (event["gateway"], event["epoch"], event["seq"]) == key]
-        assert all(event == same[0] for event in same)
+    expect_record(without_repeats(events), gw.record())
 
 
 @pytest.fixture
