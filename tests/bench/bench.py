@@ -56,7 +56,7 @@ def parse_arguments(names):
 
 
 def main():
-    names = {"udp": "upload.udp", "serial": "upload.serial", "window": "upload.window", "fleet": "fleet.at_once", "scale": "fleet.scale",
+    names = {"udp": "upload.udp", "serial": "upload.serial", "window": "upload.window", "fleet": "fleet.at_once", "scale": "fleet.scale", "waves": "fleet.waves",
              "memory": "memory.sizes", "store": "store.budget", "idle": "memory.wakeups",
              "order": "mqtt.answer", "gateways": "mqtt.fleet"}
     arguments = parse_arguments(names)

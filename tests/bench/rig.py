@@ -84,11 +84,15 @@ class Daemon(harness.Gateway):
 
     def order(self, image, campaign="bench", **policy):
         """Starts a campaign over all devices; the image is in the cache already."""
+        self.call("campaign.start", {"document": self.document(image, campaign, **policy)})
+
+    @staticmethod
+    def document(image, campaign="bench", **policy):
         artifact = {"sha256": harness.sha256_of(image), "size": image.stat().st_size, "compatible": [MODEL]}
         document = {"schema": "gatewayd/campaign/1", "id": campaign, "revision": 1, "artifacts": [artifact], "devices": {"all": True}}
         if policy:
             document["policy"] = policy
-        self.call("campaign.start", {"document": document})
+        return document
 
     def watch(self, campaign="bench", progress=False):
         """A client that hears the events of this campaign, for await_end()."""
