@@ -284,6 +284,16 @@ void set_hex(struct json *json, const char *member, const uint8_t *data, size_t 
                 json_set_string(json, member, hex);
 }
 
+int set_job(const struct api *api, const char *device, struct json *json) {
+        char campaign[STR_ID_MAX + 1];
+        struct json *job = NULL;
+        int r = update_device_job(api->options.update, device, &job, campaign);
+        if (r < 0)
+                return r == -ENOENT ? 0 : r;
+        json_set_string(json, "campaign", campaign);
+        return json_set(json, "job", job);
+}
+
 const char *error_advice(const struct driver_registry *registry, const char *name) {
         const struct gw_error_info *info = registry ? driver_registry_error(registry, name) : error_catalogue_find(name);
         return info ? info->advice : NULL;

@@ -129,6 +129,8 @@ void call_audit(struct call *call, const char *device, const char *result);
 const char *call_text(const struct call *call, const char *member); /* NULL */
 void set_time(struct json *json, const char *member, int64_t wall_ms);
 void set_hex(struct json *json, const char *member, const uint8_t *data, size_t size);
+/* {campaign, job} of the device's running or newest job, where it has one. */
+int set_job(const struct api *api, const char *device, struct json *json);
 /* Of the catalogue, or of a plugin where there is a registry; NULL. */
 const char *error_advice(const struct driver_registry *registry, const char *name);
 /* {name, text, advice?} */

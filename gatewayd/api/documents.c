@@ -78,16 +78,6 @@ int documents_campaign(struct api *api, const char *id, char **ret_text, size_t 
 
 /* --- one device --- */
 
-static int add_job(struct api *api, const char *id, struct json *json) {
-        char campaign[STR_ID_MAX + 1];
-        struct json *job = NULL;
-        int r = update_device_job(api->options.update, id, &job, campaign);
-        if (r < 0)
-                return r == -ENOENT ? 0 : r;
-        json_set_string(json, "campaign", campaign);
-        return json_set(json, "job", job);
-}
-
 int documents_device(struct api *api, const char *id, char **ret_text, size_t *ret_size) {
         _cleanup_json_ struct json *json = json_new_object();
         const struct gw_device *device = fleet_find(api->options.fleet, id);
@@ -101,6 +91,6 @@ int documents_device(struct api *api, const char *id, char **ret_text, size_t *r
         set_time(json, "time", api_wall_ms(api));
         r = json_set(json, "device", described);
         if (r >= 0)
-                r = add_job(api, id, json);
+                r = set_job(api, id, json);
         return r < 0 ? r : json_write(json, ret_text, ret_size);
 }

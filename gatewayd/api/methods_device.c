@@ -73,16 +73,6 @@ void method_device_list(struct call *call) {
 
 /* --- get --- */
 
-static int add_job(const struct api *api, const char *device, struct json *result) {
-        char campaign[STR_ID_MAX + 1];
-        struct json *job = NULL;
-        int r = update_device_job(api->options.update, device, &job, campaign);
-        if (r < 0)
-                return r == -ENOENT ? 0 : r;
-        json_set_string(result, "campaign", campaign);
-        return json_set(result, "job", job);
-}
-
 /* {device: ...}; the answer to device.set, too. */
 static int describe(const struct gw_device *device, struct json **ret_result) {
         _cleanup_json_ struct json *result = json_new_object();
@@ -112,7 +102,7 @@ void method_device_get(struct call *call) {
                 return;
         r = describe(device, &result);
         if (r >= 0)
-                r = add_job(call->api, device->id, result);
+                r = set_job(call->api, device->id, result);
         if (r < 0)
                 call_fail_errno(call, r, NULL);
         else

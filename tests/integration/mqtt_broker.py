@@ -19,6 +19,7 @@ import harness
 
 MOSQUITTO = "/usr/sbin/mosquitto"
 PATIENCE_S = harness.PATIENCE_S
+EVENT_LINE = "pattern write gatewayd/v1/gw/%u/event"
 ACL = harness.ROOT / "etc/mosquitto/gatewayd.acl"
 CONFIG = harness.ROOT / "etc/mosquitto/gatewayd.conf"
 SCHEMAS = {"status": "status", "event": "event", "campaign": "report", "device": "device-document"}
@@ -66,6 +67,15 @@ class Broker:
                 return
             except OSError:
                 assert self.process.poll() is None and time.monotonic() < end, self.log()
+
+    def start_for(self, user, *filters):
+        """Starts, and takes no event before this client has subscribed: what is delivered at once would be heard by nobody."""
+        self.acl.write_text(ACL.read_text().replace(EVENT_LINE, ""))
+        self.start()
+        client = self.client(user)
+        client.subscribe(*filters)
+        self.set_acl(ACL.read_text())
+        return client
 
     def log(self):
         path = self.folder / "log"

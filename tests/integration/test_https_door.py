@@ -272,6 +272,31 @@ def test_both_doors_at_once(place, broker):
         ("mqtt", None, "connected"), ("https", "lists", "connected"), ("https", "events", "connected")}
 
 
+def test_both_cursors_survive_kills(place, broker):
+    """Both are away while the daemon is killed in mid-campaign; then one comes back, a kill, the other one: each has everything, in order."""
+    site = place(n_devices=3)
+    mosquitto = broker()
+    mosquitto.pause()
+    site.server.stop()
+    site.start(extra=mosquitto.settings())
+    site.gateway.begin(site.path, ALL, "h-1", compatible=["simboard"])
+    site.gateway.wait_event(lambda params, method: params.get("type") == "job-state", "h-1")
+    site.gateway.kill()
+    site.gateway.start()
+    site.gateway.follow("h-1")
+    desk = mosquitto.start_for("operator", "gatewayd/v1/gw/test-gateway/event")
+    last = desk.take(is_last_event("h-1"))
+    record = site.gateway.record()
+    told = [message.json for message in desk.messages] + [last.json]
+    assert told == record[-len(told):] and told[0]["seq"] <= min(event["seq"] for event in record if event.get("campaign"))
+    site.gateway.kill()
+    site.gateway.start()
+    site.server.start()
+    expect_delivered(site)
+    # What the broker was told again after the kill has the numbers that it knows.
+    assert all(message.json in record for message in desk.drain())
+
+
 def test_one_campaign_by_both_doors(place, broker):
     site = place()
     mosquitto = broker()
