@@ -15,7 +15,7 @@
 
 #define NOTICE_SIZE_MAX (64u * 1024u)
 #define NOTICE_FAILURES_MAX 10 /* names of errors in one, the most frequent ones */
-#define NOTIFY_ATTEMPTS 5      /* of a notice; 1 while notices before it failed */
+#define NOTIFY_ATTEMPTS 4      /* of a notice; 1 while notices before it failed */
 #define NOTIFY_RETRY_FIRST_MS 2000
 #define NOTIFY_RETRY_MAX_MS 60000
 #define NOTIFY_GRACE_MS 5000 /* from SIGTERM to SIGKILL */
