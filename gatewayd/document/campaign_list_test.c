@@ -71,7 +71,7 @@ static void test_what_is_no_list(void **state) {
 
 /* A list with n items, each of `length` characters. */
 static char *make(size_t n, size_t length) {
-        struct strbuf out = STRBUF_INIT(SIZE_MAX);
+        struct strbuf out = STRBUF_INIT(4u * LIMIT_MIB);
         char *text = NULL;
 
         strbuf_append(&out, "[");
