@@ -211,6 +211,27 @@ def test_events_survive_kills_in_order(site):
     expect_record(without_repeats(events), gw.record())
 
 
+def test_a_broker_that_takes_bytes_and_reads_none(site):
+    """It hangs, then dies, and so does the gateway meanwhile: what went into the connection has not arrived."""
+    place = site(n_devices=4, options=("--rate", "60000"))
+    gw = place.gateway
+    desk = place.operator(f"{OWN}/event")
+    desk.call("campaign.start", {"jws": place.order(policy={"waves": [{"percent": 100}], "concurrency": 1})})
+    desk.messages.append(desk.take(lambda message: message.topic == f"{OWN}/event" and message.json["data"].get("state") == "in_progress"))
+    place.broker.signal(signal.SIGSTOP)
+    gw.wait_event(lambda params, method: params.get("type") == "job-result" and params["device"] == "smp-udp:d1", "m-1")
+    gw.kill()
+    place.broker.pause(kill=True)
+    place.broker.start()
+    later = place.operator(f"{OWN}/event")
+    gw.start()
+    rest = events_until_last(later, "m-1")
+    events = [message.json for message in desk.drain() if message.topic == f"{OWN}/event"] + rest
+    record = without_repeats(events)
+    expect_record(record, gw.record()[-len(record):])
+    assert {event["seq"] for event in rest} >= {event["seq"] for event in record if event["type"] == "job-result"}
+
+
 @pytest.fixture
 def server(tmp_path):
     one = Server(tmp_path / "files")
