@@ -15,6 +15,8 @@ import dbus.mainloop.glib
 import dbus.service
 from gi.repository import GLib
 
+from .reactor import Reactor
+
 BLUEZ = "org.bluez"
 PROPERTIES = "org.freedesktop.DBus.Properties"
 OBJECTS = "org.freedesktop.DBus.ObjectManager"
@@ -247,6 +249,7 @@ class Bluez:
         self._complaint = None
         self.bus.watch_name_owner(BLUEZ, self._owner_changed)
         self.bus.add_signal_receiver(self._properties_changed, "PropertiesChanged", PROPERTIES, BLUEZ, path_keyword="path")
+        self.bus.add_signal_receiver(self._added, "InterfacesAdded", OBJECTS, BLUEZ)
         self.bus.add_signal_receiver(self._removed, "InterfacesRemoved", OBJECTS, BLUEZ)
         self.present = False
         GLib.timeout_add(TICK_MS, self._tick)
@@ -278,6 +281,13 @@ class Bluez:
                 peripheral.power_changed(bool(changed["Powered"]))
             elif interface == DEVICE and "Connected" in changed and path.startswith(peripheral.adapter_path + "/"):
                 peripheral.link_changed(path, bool(changed["Connected"]))
+
+    def _added(self, path, interfaces):
+        """A central that was not known appears connected; then no change is told."""
+        if interfaces.get(DEVICE, {}).get("Connected"):
+            for peripheral in self.peripherals:
+                if path.startswith(peripheral.adapter_path + "/"):
+                    peripheral.link_changed(path, True)
 
     def _removed(self, path, interfaces):
         for peripheral in self.peripherals:
@@ -312,16 +322,17 @@ class Peripheral:
         self.bluez, self.adapter = bluez, adapter
         self.adapter_path = "/org/bluez/" + adapter
         self.refresh_ms = refresh_ms
-        self.on_link = on_link
+        self.on_datagram, self.on_link = on_datagram, on_link
         self.name = ""
         self.on_air = False
-        self.ready = lambda: None       # called once, when it can be found for the first time
+        self.was_found = False          # it has been on the air once
+        self.ready = lambda: None       # called when it is, for the first time
         self._uuids = [SMP_SERVICE] if advertise_uuid else []
         self._busy = None
         self._links = set()
         self._path = f"{ROOT}/{number}_{adapter}"
         service = self._path + "/smp"
-        self.channel = _Channel(bluez.bus, service + "/channel", service, security, on_datagram)
+        self.channel = _Channel(bluez.bus, service + "/channel", service, security, lambda data: self.on_datagram(data))
         parts = [_Exported(bluez.bus, service, SERVICE, {"UUID": SMP_SERVICE, "Primary": True}), self.channel]
         self.battery = None
         if battery >= 0:
@@ -347,6 +358,13 @@ class Peripheral:
         self.on_air = False
         self.channel.close()
         self.settle()
+
+    def address(self):
+        """As the adapter has it; None while there is none."""
+        try:
+            return str(self.bluez.bus.call_blocking(BLUEZ, self.adapter_path, PROPERTIES, "Get", "ss", (ADAPTER, "Address")))
+        except dbus.DBusException:
+            return None
 
     @property
     def connected(self):
@@ -448,8 +466,9 @@ class Peripheral:
 
     def _advertisement_there(self):
         self._advertised, self._advertised_at = self.name, GLib.get_monotonic_time()
-        ready, self.ready = self.ready, lambda: None
-        ready()
+        if not self.was_found:
+            self.was_found = True
+            self.ready()
         self.settle()
 
     def _advertisement_gone(self):
@@ -462,19 +481,39 @@ class Peripheral:
             self.bluez.call(path, DEVICE, "Disconnect", failed=lambda problem, path=path: self._dropping.discard(path))
 
 
-def run(loop, descriptor, turn):
-    """Runs GLib's loop with another one inside: `turn()` whenever `descriptor` is readable; it answers whether it wants another turn at once."""
-    def again(*_):
-        GLib.idle_add(again_once) if turn() else None
+class LoopReactor(Reactor):
+    """The reactor of the devices inside GLib's loop, which D-Bus needs: its epoll descriptor and its timers are one source of that."""
+
+    def __init__(self):
+        self._again = None
+        super().__init__()
+        self._loop = GLib.MainLoop()
+
+    def at(self, when, function, *arguments):
+        entry = super().at(when, function, *arguments)
+        self._arm()
+        return entry
+
+    def stop(self):
+        super().stop()
+        self._loop.quit()
+
+    def run(self):
+        GLib.io_add_watch(self._epoll.fileno(), GLib.IO_IN, self._one_turn)
+        self._arm()
+        if self._running:
+            self._loop.run()
+
+    def _arm(self):
+        if self._timeout() == 0 and self._again is None:
+            self._again = GLib.idle_add(self._overdue)
+
+    def _overdue(self):
+        self._again = None
+        self._one_turn()
+        return False
+
+    def _one_turn(self, *_):
+        self._turn(0)
+        self._arm()
         return True
-
-    def again_once():
-        return bool(turn())
-
-    GLib.io_add_watch(descriptor, GLib.IO_IN, again)
-    GLib.idle_add(again_once)
-    loop.run()
-
-
-def new_loop():
-    return GLib.MainLoop()

@@ -405,6 +405,7 @@ class UploadCommands:
         if final:
             answer.update(self._complete(session))
         self._maybe_vanish(before, session.off)
+        self._maybe_lose_answer(before, session.off)
         return answer
 
     def _complete(self, session):
@@ -429,6 +430,10 @@ class UploadCommands:
         if before < self.options.vanish_at <= after and self._vanished < self.options.vanish_times:
             self._vanished += 1
             self.vanish(self.now, self.options.vanish_ms)
+
+    def _maybe_lose_answer(self, before, after):
+        if before < self.options.lose_answer_at <= after and not self._lost_answer:
+            self._lost_answer = self._lose_answer = True
 
     def erase(self, request):
         if "slot" in request:

@@ -12,6 +12,7 @@ from .control import open_control
 from .options import PROFILES, TABLE, OptionError, Options, boolean, convert, parse_assignments
 from .image import ImageError
 from .ports import SerialPort, UdpPort
+from .reactor import Reactor
 from .simulation import Simulation
 from .smp_device import SmpDevice
 from .sysfs import Sysfs
@@ -24,6 +25,8 @@ examples:
       gatewayd-simulate --udp 127.0.0.1:13370 --count 200 --device 3:loss=0.1 --device 5:refuse-swap
   a serial device at 115200 baud, with log text between its answers:
       gatewayd-simulate --pty /tmp/board --baud 115200 --garbage 0.3
+  two on Bluetooth LE, through BlueZ, on two adapters of this computer:
+      gatewayd-simulate --ble hci1,hci2
   a board of the size of an nRF5340, ten times faster than life:
       gatewayd-simulate --udp 127.0.0.1:1337 --profile nrf5340 --time-scale 10
 
@@ -39,6 +42,10 @@ def build_parser():
     where.add_argument("--udp", metavar="HOST:PORT", help="first UDP port (0: any free ones)")
     where.add_argument("--pty", metavar="NAME", help="link to a pseudo terminal; %%d is replaced by the number of the "
                                                       "device, {serial} by its serial number")
+    where.add_argument("--ble", metavar="ADAPTER,...", help="Bluetooth LE through BlueZ: an adapter for each device; ADAPTER/ADAPTER: the "
+                                                            "device comes back on the other one, under another address, after each reset")
+    where.add_argument("--passkey", type=int, metavar="N", help="BLE: pairing as a device with a label does it, this number on it "
+                                                                "(default: just works)")
     where.add_argument("--count", type=int, default=1, metavar="N", help="number of devices of each kind (default 1)")
     where.add_argument("--udp-count", type=int, metavar="N", help="number of devices on UDP ports")
     where.add_argument("--pty-count", type=int, metavar="N", help="number of serial devices; they come after those on UDP")
@@ -107,23 +114,53 @@ def settings_of(arguments, count):
     return [(values.pop("profile"), values) for values in result]
 
 
+def make_reactor(arguments):
+    if not arguments.ble:
+        return Reactor()
+    try:
+        from .bluez import LoopReactor
+    except ImportError as problem:
+        raise OptionError(f"--ble needs Debian's python3-dbus and python3-gi ({problem})") from None
+    return LoopReactor()
+
+
 def make_ports(arguments, simulation):
     n_udp = (arguments.count if arguments.udp_count is None else arguments.udp_count) if arguments.udp else 0
     n_pty = (arguments.count if arguments.pty_count is None else arguments.pty_count) if arguments.pty else 0
-    if n_udp + n_pty < 1:
-        raise OptionError("give --udp HOST:PORT or --pty NAME: without one there is no device")
+    adapters = [text.split("/") for text in arguments.ble.split(",")] if arguments.ble else []
+    if n_udp + n_pty + len(adapters) < 1:
+        raise OptionError("give --udp HOST:PORT, --pty NAME or --ble ADAPTER: without one there is no device")
     if n_pty > 1 and "%d" not in arguments.pty and "{serial}" not in arguments.pty:
         raise OptionError("--pty needs a %d in the name when there is more than one device")
     sysfs = Sysfs(arguments.sysfs) if arguments.sysfs else None
     host, port = _host_and_port(arguments.udp) if n_udp else ("", 0)
-    for number, (profile, values) in enumerate(settings_of(arguments, n_udp + n_pty)):
+    ble = make_bluez(arguments) if adapters else None
+    for number, (profile, values) in enumerate(settings_of(arguments, n_udp + n_pty + len(adapters))):
         device = SmpDevice(number, Options(profile, **values), simulation.on_event, simulation.reactor.now())
         simulation.load(device)
         if number < n_udp:
             simulation.ports.append(UdpPort(simulation.reactor, device, host, port + number if port else 0))
+        elif number >= n_udp + n_pty:
+            simulation.ports.append(make_ble_port(simulation.reactor, ble, device, adapters[number - n_udp - n_pty]))
         else:
             name = arguments.pty.replace("%d", str(number)).replace("{serial}", device.serial)
             simulation.ports.append(SerialPort(simulation.reactor, simulation.openings, device, name, sysfs))
+
+
+def make_bluez(arguments):
+    from .bluez import Bluez
+    bluez = Bluez()
+    # A device without display and keys, or one whose passkey stands on its label.
+    bluez.use_agent("NoInputNoOutput" if arguments.passkey is None else "KeyboardOnly", arguments.passkey or 0)
+    return bluez
+
+
+def make_ble_port(reactor, bluez, device, adapters):
+    from .bluez import Peripheral
+    from .ble_port import BlePort
+    options = device.options
+    return BlePort(reactor, device, [Peripheral(bluez, adapter, device.index, options.pairing, options.battery, options.adv_uuid)
+                                     for adapter in adapters])
 
 
 def _host_and_port(text):
@@ -165,14 +202,14 @@ def main(arguments=None):
     try:
         if arguments.state:
             os.makedirs(arguments.state, exist_ok=True)
-        simulation = Simulation(arguments.events, arguments.state)
+        simulation = Simulation(arguments.events, arguments.state, make_reactor(arguments))
         make_ports(arguments, simulation)
         control = open_control(simulation, arguments.control) if arguments.control else None
     except (OptionError, ImageError, OSError, ValueError) as problem:
         print(f"gatewayd-simulate: {problem}", file=sys.stderr)
         return 2
     simulation.reactor.stop_on_signals(signal.SIGTERM, signal.SIGINT)
-    announce(simulation, control)
+    simulation.when_ready(lambda: announce(simulation, control))
     try:
         simulation.run()
     finally:

@@ -67,6 +67,13 @@ def bootloader_mode(text):
     return number
 
 
+def percentage(text):
+    number = int(text)
+    if not -1 <= number <= 100:
+        raise ValueError("not between -1 and 100")
+    return number
+
+
 def image_count(text):
     number = int(text)
     if number not in (1, 2):
@@ -168,6 +175,16 @@ TABLE = {
         "reset-unplugs": (boolean, False, "serial: the port goes away with a reset and comes back with the firmware (USB)"),
         "renames": (boolean, False, "serial: the port comes back under another name each time"),
     },
+    "Bluetooth LE": {
+        "adv-name": (str, "sim-{:02d}", "advertised name; {} or {:02d} is replaced by the number of the device"),
+        "adv-name-after": (str, "", "advertised name once it has been reset (default: the same)"),
+        "adv-uuid": (boolean, True, "the SMP service is advertised, not only offered"),
+        "adv-refresh-ms": (duration, 1000.0, "advertise anew so often while nobody is connected (0: never); virtual controllers tell a "
+                                             "scanner only once"),
+        "pairing": (Choice("open", "encrypted", "authenticated"), "open", "what a central must have done before it may write"),
+        "battery": (percentage, -1, "level that the Battery Service tells in percent (-1: no such service)"),
+        "max-notification": (size, 0, "largest piece of an answer (0: MTU - 5, as BlueZ cuts longer ones)"),
+    },
     "Missing commands": {
         "no-echo": (boolean, False, "echo answers rc 8"),
         "no-params": (boolean, False, "parameters answer rc 8"),
@@ -185,7 +202,8 @@ TABLE = {
         "vanish-ms": (duration, 1000.0, "for how long"),
         "vanish-times": (size, 1, "how often"),
         "vanish-session": (Choice("keep", "lose"), "keep", "the upload session survives that, or not"),
-        "vanish-unplugs": (boolean, False, "serial: the port goes away meanwhile"),
+        "vanish-unplugs": (boolean, False, "serial: the port goes away meanwhile; BLE: the link drops, and nothing is advertised"),
+        "lose-answer-at": (size, 0, "the answer to the chunk with this byte of an upload is lost, once (0: none)"),
         "match-false": (boolean, False, "the last upload answer says match: false"),
         "lose-upload": (boolean, False, "slot 1 cannot be read after an upload"),
         "trailer-garbage": (boolean, False, "the end of slot 1 holds garbage: test answers err 23"),

@@ -23,6 +23,11 @@ class Port:
         self._wake = None
         self.options_changed()
 
+    @property
+    def present(self):
+        """Whether the computer shall find the device."""
+        return self.device.port_present
+
     def options_changed(self):
         self.device.refresh()
         self.plain = self.link.plain
@@ -34,13 +39,12 @@ class Port:
     def _after(self, answers):
         for when, peer, answer in answers:
             self.transmit(when, peer, answer)
-        device = self.device
-        if device.port_present != self.is_open:
+        if self.present != self.is_open:
             if self.is_open:
                 self.close()
             else:
                 self.open()
-        when = device.wake()
+        when = self.device.wake()
         if when is None:
             return
         if self._wake and self._wake[0] == when and self._wake[2]:

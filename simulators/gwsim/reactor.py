@@ -67,17 +67,20 @@ class Reactor:
             signal.signal(number, lambda *_: self.stop())
 
     def run(self):
-        poll, handlers, timers = self._epoll.poll, self._handlers, self._timers
         while self._running:
-            for fd, _ in poll(self._timeout()):
-                handler = handlers.get(fd)
-                if handler:
-                    handler()
-            now = time.monotonic()
-            while timers and timers[0][0] <= now:
-                _, _, function, arguments = heapq.heappop(timers)
-                if function:
-                    function(*arguments)
+            self._turn(self._timeout())
+
+    def _turn(self, timeout):
+        handlers, timers = self._handlers, self._timers
+        for fd, _ in self._epoll.poll(timeout):
+            handler = handlers.get(fd)
+            if handler:
+                handler()
+        now = time.monotonic()
+        while timers and timers[0][0] <= now:
+            _, _, function, arguments = heapq.heappop(timers)
+            if function:
+                function(*arguments)
 
     def _timeout(self):
         timers = self._timers

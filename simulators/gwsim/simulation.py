@@ -13,8 +13,8 @@ LASTING = {"upload-complete", "test", "perm", "confirm", "erase", "swap", "rever
 
 
 class Simulation:
-    def __init__(self, events_path=None, state_folder=None):
-        self.reactor = Reactor()
+    def __init__(self, events_path=None, state_folder=None, reactor=None):
+        self.reactor = reactor or Reactor()
         self.openings = Openings(self.reactor)
         self.ports = []
         self.listeners = []  # functions that want every event line
@@ -78,6 +78,20 @@ class Simulation:
 
     # --- run ----------------------------------------------------------------------------------------------------
 
+    def when_ready(self, function):
+        """function() is called once all devices can be found."""
+        waiting = {port.peripheral for port in self.ports if port.kind == "ble" and not port.peripheral.was_found}
+
+        def one_more(peripheral):
+            waiting.discard(peripheral)
+            if not waiting:
+                function()
+
+        for peripheral in waiting:
+            peripheral.ready = lambda peripheral=peripheral: one_more(peripheral)
+        if not waiting:
+            function()
+
     def run(self):
         for port in self.ports:
             port.pump()
@@ -138,6 +152,8 @@ class Simulation:
         port.device.options.update(request["set"])
         if "vanish-at" in request["set"]:
             port.device.arm_vanish()
+        if "lose-answer-at" in request["set"]:
+            port.device.arm_lost_answer()
         port.options_changed()
 
     def _do_get(self, port, request):

@@ -75,6 +75,8 @@ class SmpDevice(Groups):
         self._job = None
         self._out = []
         self._vanished = 0
+        self._lost_answer = False      # `lose-answer-at` has happened
+        self._lose_answer = False      # the answer that is being made gets lost
         self._new = {}
         self._answered_reset = False
         self.session = None
@@ -152,7 +154,7 @@ class SmpDevice(Groups):
         self._buffers = options.real_buffers or options.buf_count
         self._largest = (options.max_frame or options.buf_size) - self.framing_overhead
         plain = not (options.process_ms or options.dispatch_ms or options.write_rate or options.vanish_at or options.legacy_rc
-                     or options.no_image_management or options.only_rc8 or options.definite)
+                     or options.lose_answer_at or options.no_image_management or options.only_rc8 or options.definite)
         self._short_way = (plain and options.align == 1 and options.smp == "both" and self.phase == RUNNING
                            and not self.recovering and not self.silent and not self.transmit_time)
 
@@ -314,6 +316,10 @@ class SmpDevice(Groups):
     def _send(self, when, peer, answer):
         if "vanish" in self._timers or self.phase != RUNNING or self.silent:
             return
+        if self._lose_answer:
+            self._lose_answer = False
+            self.event("answer-lost", size=len(answer))
+            return
         self.stats["answers"] += 1
         self._out.append((when, peer, answer))
 
@@ -453,6 +459,10 @@ class SmpDevice(Groups):
     def arm_vanish(self):
         """`vanish-at` was set anew: it counts again."""
         self._vanished = 0
+
+    def arm_lost_answer(self):
+        """`lose-answer-at` was set anew."""
+        self._lost_answer = False
 
     def _on_vanish(self, when):
         self.event("back")

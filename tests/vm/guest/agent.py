@@ -3,6 +3,7 @@
 Bluetooth that was switched on for it. A scenario that hangs is ended with everything it started. What happened goes to the
 console, a line of JSON each; logs go to the shared folder."""
 
+import faulthandler
 import json
 import os
 import pathlib
@@ -39,17 +40,27 @@ def wait_end(pid, deadline):
     return os.waitpid(pid, 0)[1]
 
 
-def end_session(session):
-    """Ends all that a scenario started, in whatever way."""
+def session_processes(session):
+    """(process id, seconds of the processor, command) of what a scenario started and still runs."""
     for entry in pathlib.Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
         try:
-            fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            if int(fields[3]) == session and fields[0] != "Z":
-                os.kill(int(entry.name), signal.SIGKILL)
-        except (FileNotFoundError, ProcessLookupError):
+            fields = (entry / "stat").read_text().rpartition(")")[2].split() if entry.name.isdigit() else None
+            if fields and int(fields[3]) == session and fields[0] != "Z":
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                yield int(entry.name), (int(fields[11]) + int(fields[12])) / 100, command
+        except FileNotFoundError:
             pass  # ended meanwhile
+
+
+def end_session(session, list_path):
+    """Ends all that a scenario started and did not end itself, and writes down what it was."""
+    with open(list_path, "w") as file:
+        for pid, seconds, command in session_processes(session):
+            file.write(f"{pid} {seconds:.2f} s {command}\n")
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass  # ended meanwhile
     while True:  # the orphans among them are this process's children now
         try:
             if os.waitpid(-1, os.WNOHANG)[0] == 0:
@@ -66,6 +77,7 @@ def child(scenario, folder, options):
         log = os.open(folder / "scenario.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         os.dup2(log, 1)
         os.dup2(log, 2)
+        faulthandler.dump_traceback_later(max(scenario.timeout_s - 2, 1))  # a scenario that hangs says where
         import room
         with room.Room(folder, scenario, options) as here:
             scenario.function(here)
@@ -105,7 +117,7 @@ def run_scenario(scenario, options):
     if hanging:
         with open(folder / "scenario.log", "a") as log:
             log.write(f"\nended by the watchdog after {scenario.timeout_s} s\n")
-    end_session(pid)
+    end_session(pid, folder / "left-running.txt")
     keep(folder, scenario.name)
     say(end=scenario.name, passed=status == 0, hanging=hanging, seconds=round(time.monotonic() - began, 1), last=last_line(folder / "scenario.log"))
     shutil.rmtree(folder)

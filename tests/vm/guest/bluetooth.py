@@ -4,6 +4,7 @@ gateway's, the others are devices'."""
 
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import time
@@ -17,6 +18,7 @@ PROPERTIES = "org.freedesktop.DBus.Properties"
 OBJECTS = "org.freedesktop.DBus.ObjectManager"
 ADAPTER = "org.bluez.Adapter1"
 BLUETOOTHD = "/usr/libexec/bluetooth/bluetoothd"
+STATE = pathlib.Path("/var/lib/bluetooth")
 MAIN_CONF = pathlib.Path("/etc/bluetooth/main.conf")
 SETTINGS = {
     ("General", "ControllerMode"): "le",
@@ -30,7 +32,9 @@ SETTINGS = {
     ("GATT", "Cache"): "no",
     ("Policy", "AutoEnable"): "true",
 }
+AWAY = ("org.freedesktop.DBus.Error.ServiceUnknown", "org.freedesktop.DBus.Error.NameHasNoOwner", "org.freedesktop.DBus.Error.NoReply")
 PATIENCE_S = 30
+LOOK_MS = 200
 
 
 def write_main_conf(settings):
@@ -50,28 +54,29 @@ def bus():
 
 
 def wait_for(what, look, patience_s=PATIENCE_S):
-    """Calls look() after each message from the bus, and at times without one, until it answers something; answers that."""
+    """Calls look() now and then until it answers something; answers that."""
     context = GLib.MainContext.default()
     end = time.monotonic() + patience_s
-    timer = GLib.timeout_add(50, lambda: True)
-    try:
-        while True:
-            found = look()
-            if found:
-                return found
-            if time.monotonic() > end:
-                raise TimeoutError(f"waited {patience_s} s for {what}")
+    while True:
+        found = look()
+        if found:
+            return found
+        if time.monotonic() > end:
+            raise TimeoutError(f"waited {patience_s} s for {what}")
+        next_look = []
+        GLib.timeout_add(LOOK_MS, next_look.append, True)  # append answers nothing: once
+        while not next_look:
             context.iteration(True)
-    finally:
-        GLib.source_remove(timer)
 
 
 def objects():
     """path -> interface -> properties; nothing when bluetoothd is away."""
     try:
         return dbus.Interface(bus().get_object(BLUEZ, "/", introspect=False), OBJECTS).GetManagedObjects()
-    except dbus.DBusException:
-        return {}
+    except dbus.DBusException as problem:
+        if problem.get_dbus_name() in AWAY:
+            return {}
+        raise
 
 
 def interface(path, name):
@@ -100,6 +105,9 @@ class Bluetooth:
         write_main_conf(settings or {})
 
     def start(self):
+        wait_for("the controllers of an earlier scenario to vanish", lambda: not os.listdir("/sys/class/bluetooth"))
+        for known in STATE.iterdir():
+            shutil.rmtree(known) if known.is_dir() else known.unlink()
         self.btvirt = self._spawn("btvirt.log", "/usr/bin/btvirt", *self.btvirt_arguments)
         if self.record:
             self.monitor = self._spawn("btmon.log", "/usr/bin/btmon", "-w", str(self.folder / "air.btsnoop"))
@@ -119,8 +127,19 @@ class Bluetooth:
         wait_for("the bus to notice that bluetoothd is gone", lambda: not bus().name_has_owner(BLUEZ))
 
     def ready(self):
-        powered = [path for path, found in objects().items() if found.get(ADAPTER, {}).get("Powered") and "org.bluez.GattManager1" in found]
-        return len(powered) >= self.controllers
+        found = objects()
+        adapters = [found.get(adapter_path(f"hci{number}"), {}) for number in range(self.controllers)]
+        return all("org.bluez.GattManager1" in adapter and adapter[ADAPTER]["Powered"] for adapter in adapters)
+
+    def busy(self):
+        """Seconds of the processor that each took; a program that spins shows here."""
+        found = {}
+        for name in ("btvirt", "daemon", "monitor"):
+            process = getattr(self, name)
+            if process and process.poll() is None:
+                fields = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+                found[name] = (int(fields[11]) + int(fields[12])) / 100
+        return found
 
     def stop(self):
         for process in (self.daemon, self.monitor, self.btvirt):

@@ -15,7 +15,7 @@ def main():
     device = bluez.Peripheral(bus, sys.argv[1], 0, on_datagram=lambda data: device.channel.send(data))
     device.ready = lambda: print("ready", flush=True)
     device.show(sys.argv[2] if len(sys.argv) > 2 else "echo")
-    bluez.new_loop().run()
+    bluez.LoopReactor().run()
 
 
 main()

@@ -32,9 +32,11 @@ class Room:
         return self
 
     def __exit__(self, *problem):
+        self.log("over; seconds of the processor:", self.air.busy())
         self._ends.close()
 
     def log(self, *words):
+        """A line for whoever reads what the scenario did, with the machine's seconds."""
         print(f"{monotonic():8.2f}", *words, flush=True)
 
     def also_end(self, function):

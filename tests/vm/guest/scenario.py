@@ -17,7 +17,7 @@ class Scenario:
     controllers: int = 2
     settings: dict = dataclasses.field(default_factory=dict)
     btvirt: tuple = ()
-    timeout_s: int = 240
+    timeout_s: int = 120
     shown: bool = False
     kind: str = "test"
 

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Boots the machine and hears what it says: lines of JSON behind a mark on its console; all other text there is its kernel's."""
 
+import ctypes
 import json
 import os
 import pathlib
 import selectors
 import shutil
+import signal
 import subprocess
 import time
 
@@ -14,9 +16,13 @@ from .prepare import HERE, Trouble, run
 MARK = b"@vm "
 MEMORY_MIB = 1536
 # One emulated processor whose clock counts instructions, not seconds. A computer that is busy with something else slows the machine's clock
-# along with its work, so that no timeout in it (2 s for a command to a controller, 420 ms for a link) is met because of that;
-# and while all in it wait, the clock jumps to the next timer (sleep=off), so that waiting costs no time.
-CLOCK = ["-accel", "tcg", "-cpu", "qemu64", "-icount", "shift=1,sleep=off"]
+# along with its work, so that no timeout in it (2 s for a command to a controller, 420 ms for a link) is met because of that. While all
+# in it wait, its clock is the computer's. (sleep=off would let it jump to the next timer, also while a file comes by 9p: too far.)
+CLOCK = ["-accel", "tcg", "-cpu", "qemu64", "-icount", "shift=1,sleep=on"]
+
+
+def _end_with_parent():
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 class Machine:
@@ -31,7 +37,7 @@ class Machine:
              "-serial", "stdio", "-kernel", str(folder / "vmlinux"), "-initrd", str(folder / "initramfs.cpio"),
              *self._shared("host", "/", ",readonly=on"), *self._shared("out", out), "-device", "virtio-rng-pci",
              "-append", "console=ttyS0 panic=-1 quiet cryptomgr.notests random.trust_cpu=on"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=_end_with_parent)
         os.set_blocking(self.process.stdout.fileno(), False)
         self.pending = b""
 
