@@ -162,6 +162,8 @@ def warm():
     import dbus.mainloop.glib  # noqa: F401
     import dbus.service  # noqa: F401
     from gi.repository import GLib  # noqa: F401
+    import cryptography.hazmat.primitives.asymmetric.ed25519  # noqa: F401
+    import mqtt_broker  # noqa: F401
     import room  # noqa: F401
 
 

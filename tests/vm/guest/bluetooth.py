@@ -35,6 +35,8 @@ SETTINGS = {
 AWAY = ("org.freedesktop.DBus.Error.ServiceUnknown", "org.freedesktop.DBus.Error.NameHasNoOwner", "org.freedesktop.DBus.Error.NoReply")
 PATIENCE_S = 30
 LOOK_MS = 200
+CLASSIC_MIN_MTU = 48
+SMALL_MTU = "/run/out/small_mtu.so"     # small_mtu.c says why
 
 
 def write_main_conf(settings):
@@ -100,6 +102,9 @@ class Bluetooth:
         self.folder = folder
         self.controllers = controllers
         self.record = record
+        self.environment = dict(os.environ)
+        if (settings or {}).get(("GATT", "ExchangeMTU"), CLASSIC_MIN_MTU) < CLASSIC_MIN_MTU:
+            self.environment["LD_PRELOAD"] = SMALL_MTU
         self.btvirt_arguments = list(btvirt) or [f"-l{controllers}"]
         self.btvirt = self.daemon = self.monitor = None
         write_main_conf(settings or {})
@@ -113,12 +118,12 @@ class Bluetooth:
             self.monitor = self._spawn("btmon.log", "/usr/bin/btmon", "-w", str(self.folder / "air.btsnoop"))
         self.start_daemon()
 
-    def _spawn(self, log, *command):
+    def _spawn(self, log, *command, environment=None):
         with open(self.folder / log, "ab") as file:
-            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file)
+            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environment)
 
     def start_daemon(self):
-        self.daemon = self._spawn("bluetoothd.log", BLUETOOTHD, "-n", *os.environ.get("VM_BLUETOOTHD", "").split())
+        self.daemon = self._spawn("bluetoothd.log", BLUETOOTHD, "-n", *os.environ.get("VM_BLUETOOTHD", "").split(), environment=self.environment)
         wait_for(f"{self.controllers} powered adapters", self.ready)
 
     def kill_daemon(self):

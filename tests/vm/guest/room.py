@@ -49,6 +49,27 @@ class Room:
         self.also_end(simulator.stop)
         return simulator
 
+    def gateway(self, settings="", adapters="hci0"):
+        """A started gatewayd that may use these adapters -> harness.Gateway"""
+        gateway = harness.Gateway(self.folder / "gw", "", f"[ble]\nadapters = {adapters}\n{settings}")
+        self.also_end(lambda: gateway.stop(expected=None))
+        return gateway.start()
+
+    @staticmethod
+    def adopt(gateway, simulator):
+        """Adopts all devices of the simulator by their addresses; answers their ids."""
+        ids = ["smp-ble:" + device["address"].replace(":", "") for device in simulator.devices]
+        for name in ids:
+            gateway.call("device.adopt", {"id": name, "model": "simboard", "labels": ["sensor"]})
+        return ids
+
+    def broker(self):
+        """A mosquitto as etc/mosquitto configures it -> mqtt_broker.Broker"""
+        import mqtt_broker
+        broker = mqtt_broker.Broker(self.folder / "broker")
+        self.also_end(lambda: broker.stop(kill=True))
+        return broker
+
     def image(self, version="1.1.0", size="24K"):
         """(path, image hash)"""
         return harness.make_image(self.folder / f"app-{version}-{size}.bin", version, "--size", size)
