@@ -48,7 +48,7 @@ def session_processes(session):
             if fields and int(fields[3]) == session and fields[0] != "Z":
                 command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
                 yield int(entry.name), (int(fields[11]) + int(fields[12])) / 100, command
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):
             pass  # ended meanwhile
 
 

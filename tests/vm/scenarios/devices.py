@@ -61,18 +61,6 @@ def device_moves(room):
     assert SmpCentral(central.connect(second)).images()[0]["active"]
 
 
-@scenario(controllers=3)
-def device_two_at_once(room):
-    """two devices are connected at the same time"""
-    room.simulate("--ble", "hci1,hci2")
-    central = Central()
-    one = connected(central, "sim-00")
-    two = connected(central, "sim-01")
-    for number in range(20):
-        posted = [smp.post(0, 0, {"d": f"{number}"}, 2) for smp in (one, two)]
-        assert [smp.take() for smp in (one, two)] == [(sequence, {"r": f"{number}"}) for sequence in posted]
-
-
 @scenario()
 def device_is_silent(room):
     """the device falls silent in mid-upload: the link stays up; it answers again later"""
