@@ -23,6 +23,9 @@ int run_device_scan(struct session *session, struct failure *failure);
 int run_device_adopt(struct session *session, struct failure *failure);
 int run_device_set(struct session *session, struct failure *failure);
 int run_device_forget(struct session *session, struct failure *failure);
+int run_device_pair(struct session *session, struct failure *failure);
+int run_device_unpair(struct session *session, struct failure *failure);
+int run_device_bonds(struct session *session, struct failure *failure);
 int run_device_import(struct session *session, struct failure *failure);
 int run_device_diagnose(struct session *session, struct failure *failure);
 

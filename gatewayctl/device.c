@@ -149,6 +149,17 @@ static bool scan_mistakes(const struct json *drivers, const struct style *style,
         return any;
 }
 
+/* Devices that were heard but could not be read. */
+static void scan_unread(const struct json *unread, const struct style *style, struct strbuf *out) {
+        JSON_FOREACH_ITEM(i, row, unread) {
+                const struct json *error = json_child(row, "error");
+                char line[720];
+                str_format(line, sizeof line, "%s could not be read: %s (%s)", json_member_text(row, "id"), json_member_text(error, "text"), json_member_text(error, "name"));
+                text_append_toned(out, line, TONE_BAD, style);
+                strbuf_append_char(out, '\n');
+        }
+}
+
 static bool has_discovered(const struct json *devices) {
         JSON_FOREACH_ITEM(i, device, devices)
         if (str_equal(json_member_text(device, "state"), "discovered"))
@@ -163,6 +174,7 @@ static int show_scan(struct session *session, const struct json *result, struct 
 
         session->now_wall_ms = time_now_wall_ms(); /* it took a while: "now" is now */
         r = render_devices(session, devices, out);
+        scan_unread(json_child(result, "unread"), &session->style, out);
         any = scan_mistakes(json_child(result, "drivers"), &session->style, out);
         if (json_length(devices) == 0)
                 strbuf_append(out, "Nothing was heard. Is it powered, plugged in, and does its firmware speak? `gatewayctl doctor` checks "
@@ -179,6 +191,8 @@ int run_device_scan(struct session *session, struct failure *failure) {
 
         members_option(&params, "driver", session->arguments, "driver");
         members_option(&params, "duration_ms", session->arguments, "duration");
+        if (arguments_flag(session->arguments, "inspect"))
+                members_bool(&params, "inspect", true);
         if (!session->json && isatty(STDERR_FILENO))
                 fprintf(stderr, "Listening ...\r");
         r = session_each(session, &question, show_scan, failure);

@@ -67,6 +67,7 @@ static const struct option_info list_options[] = {
 static const struct option_info scan_options[] = {
         TEXT("driver", "DRIVER", "Only this driver listens (default: all that can)."),
         DURATION("duration", 100, 60000, "How long (default 5 s)."),
+        FLAG("inspect", "Then connect to each device that was heard, and read versions, slots, bootloader and battery."),
         SIGNING,
         END,
 };
@@ -276,6 +277,11 @@ static const char import_details[] =
         "\n"
         "  id,name,model,labels,address\n"
         "  smp-udp:kitchen,\"Kitchen, left\",\"acme,sensor-r2\",sensor kitchen,192.0.2.7:1337";
+static const char pair_details[] =
+        "What is possible says `pairing` in [ble] of the gateway: never (the default), just-works, or passkey. Passkeys stand in the file\n"
+        "`passkey_file` on the gateway and nowhere else: they are never sent.\n"
+        "\n"
+        "  gatewayctl device pair smp-ble:DE063B974CD8";
 static const char wait_details[] =
         "The exit code says how it ended: 0 every device succeeded, 1 not every one, 10 it is paused, 11 canceled, 12 expired, 13 superseded\n"
         "by a higher revision, 6 it is not over within --timeout. Of several gateways it is the worst one's, after all of them came to an end.\n"
@@ -382,6 +388,11 @@ const struct verb verbs[] = {
              .arguments = { DEVICE }, .min_arguments = 1, .max_arguments = 1),
         VERB("device forget", "DEVICE", "Take an adoption back and forget what is known of the device.", run_device_forget,
              .options = signing_options, .arguments = { DEVICE }, .min_arguments = 1, .max_arguments = 1),
+        VERB("device pair", "DEVICE", "Make a bond with a Bluetooth device, as far as `pairing` in [ble] allows.", run_device_pair, .details = pair_details,
+             .options = signing_options, .arguments = { DEVICE }, .min_arguments = 1, .max_arguments = 1),
+        VERB("device unpair", "DEVICE", "Remove the bond with a Bluetooth device on the gateway's side.", run_device_unpair,
+             .options = signing_options, .arguments = { DEVICE }, .min_arguments = 1, .max_arguments = 1),
+        VERB("device bonds", "", "The bonds that the gateway has with Bluetooth devices.", run_device_bonds),
         VERB("device import", "FILE", "Adopt or change many devices by a list (CSV).", run_device_import, .details = import_details,
              .options = import_options, .arguments = { FILE_ARGUMENT }, .min_arguments = 1, .max_arguments = 1),
         VERB("device diagnose", "DEVICE", "Ask the device itself, and say what is found; changes nothing.", run_device_diagnose,

@@ -494,6 +494,7 @@ static int start_api(struct daemon *daemon, struct gw_error *err) {
                                        .plugins = daemon->plugins,
                                        .settings = daemon->settings,
                                        .gateway_id = daemon->gateway_id,
+                                       .ble = daemon->ble,
                                        .clock_state = clock_state,
                                        .reload = reload,
                                        .ctx = daemon };
@@ -640,6 +641,27 @@ int daemon_run(const char *config_file) {
 
 /* --- without a daemon --- */
 
+struct diagnosis_result {
+        struct json *json;
+        int result;
+};
+
+static void diagnosed(void *ctx, int result, struct json *findings) {
+        struct diagnosis_result *found = ctx;
+        *found = (struct diagnosis_result){ findings, result };
+}
+
+/* The loop turns until the Bluetooth service has answered, or was given up. */
+static int diagnose(const struct api_options *options, struct json **ret_json) {
+        struct diagnosis_result found = { .result = -EINPROGRESS };
+        struct api_diagnosis *diagnosis;
+        int r = api_diagnose(options, diagnosed, &found, &diagnosis);
+        while (r >= 0 && found.result == -EINPROGRESS && loop_run_once(options->loop))
+                ;
+        *ret_json = found.json;
+        return r < 0 ? r : found.result;
+}
+
 int daemon_diagnose(const char *config_file) {
         _cleanup_settings_ struct settings *settings = NULL;
         _cleanup_json_ struct json *json = NULL;
@@ -657,9 +679,9 @@ int daemon_diagnose(const char *config_file) {
                 r = make_ble(loop, settings, &ble);
         if (r >= 0)
                 r = load_plugins(&(struct plugins_options){ .loop = loop, .settings = settings, .ble = ble }, print_mistakes, &registry, &plugins);
-        options = (struct api_options){ .loop = loop, .settings = settings, .registry = registry, .plugins = plugins };
+        options = (struct api_options){ .loop = loop, .settings = settings, .registry = registry, .plugins = plugins, .ble = ble };
         if (r >= 0)
-                r = api_diagnose(&options, &json);
+                r = diagnose(&options, &json);
         if (r >= 0)
                 r = json_write_pretty(json, &text, NULL);
         if (r >= 0)

@@ -33,6 +33,7 @@ struct api_options {
         const struct settings *settings; /* see api_set_settings() */
         const char *gateway_id;
         struct tls *tls; /* for doors to other machines */
+        struct ble *ble; /* NULL: no Bluetooth */
         const struct clock *clock; /* NULL: clock_real() */
         /* Name of the clock's state: clock_credible_name(). */
         const char *(*clock_state)(void *ctx);
@@ -50,6 +51,13 @@ void api_free(struct api *api);
 void api_upkeep(struct api *api);
 void api_set_settings(struct api *api, const struct settings *settings);
 
-/* gateway.diagnose: {findings: [{check, level, text, remedy}]}. Also what `gatewayd --diagnose` prints, then without a running
- * daemon: members of options may be NULL but settings. */
-int api_diagnose(const struct api_options *options, struct json **ret_json);
+/*
+ * gateway.diagnose: {findings: [{check, level, text, remedy}]}. Also what `gatewayd --diagnose` prints, then without a running daemon: members of
+ * options may be NULL but loop and settings. `done` comes once, later: 0 with the findings, which are its own, or -ENOMEM. options must live until
+ * then.
+ */
+struct api_diagnosis;
+int api_diagnose(const struct api_options *options, void (*done)(void *ctx, int result, struct json *findings), void *ctx,
+                 struct api_diagnosis **ret_diagnosis);
+/* `done` does not come. NULL is fine; not after it came. */
+void api_diagnose_cancel(struct api_diagnosis *diagnosis);

@@ -22,16 +22,28 @@ static void expect_remedies(const struct json *result) {
         }
 }
 
+static void keep_findings(void *ctx, int result, struct json *findings) {
+        struct json **ret_findings = ctx;
+        assert_int_equal(result, 0);
+        *ret_findings = findings;
+}
+
 static struct json *diagnose(const char *text) {
         _cleanup_settings_ struct settings *settings = NULL;
         struct config_errors mistakes = CONFIG_ERRORS_INIT;
         struct api_options options = { 0 };
         struct json *result = NULL;
+        struct api_diagnosis *diagnosis;
         assert_int_equal(settings_parse("test.conf", text, strlen(text), &mistakes, &settings), 0);
         config_errors_print(&mistakes, stderr);
         assert_false(config_errors_any(&mistakes));
         options.settings = settings;
-        assert_int_equal(api_diagnose(&options, &result), 0);
+        assert_int_equal(loop_new(&options.loop), 0);
+        assert_int_equal(api_diagnose(&options, keep_findings, &result, &diagnosis), 0);
+        while (!result && loop_run_once(options.loop))
+                ;
+        assert_non_null(result);
+        loop_free(options.loop);
         expect_remedies(result);
         return result;
 }

@@ -218,6 +218,8 @@ static const char *const some_params[COMMAND_METHOD_COUNT_] = {
         [COMMAND_DEVICE_SET] = "{\"id\":\"toy:d0\",\"name\":\"x\"}",
         [COMMAND_DEVICE_FORGET] = "{\"id\":\"toy:d0\"}",
         [COMMAND_DEVICE_DIAGNOSE] = "{\"id\":\"toy:d0\"}",
+        [COMMAND_DEVICE_PAIR] = "{\"id\":\"toy:d0\"}",
+        [COMMAND_DEVICE_UNPAIR] = "{\"id\":\"toy:d0\"}",
         [COMMAND_DEVICE_IMPORT] = "{\"csv\":\"toy:x\"}",
         [COMMAND_ARTIFACT_REMOVE] = "{\"sha256\":\"0000000000000000000000000000000000000000000000000000000000000000\"}",
 };

@@ -137,6 +137,26 @@ static void test_device_scan(void **state) {
         client_free(client);
 }
 
+/* Each device that was heard is read as well; who cannot be read is told, and does not spoil the rest. */
+static void test_device_scan_inspects(void **state) {
+        struct test_client *client = client_new();
+        struct json *result, *unread;
+        (void) state;
+        result = client_result(client, "device.scan", "{\"duration_ms\":100,\"inspect\":true}");
+        assert_int_equal(json_length(json_child(result, "devices")), 2);
+        assert_int_equal(json_length(json_child(result, "unread")), 0);
+        fixture.unreadable = "toy:new";
+        result = client_result(client, "device.scan", "{\"duration_ms\":100,\"inspect\":true}");
+        unread = json_child(result, "unread");
+        assert_int_equal(json_length(json_child(result, "devices")), 2);
+        assert_int_equal(json_length(unread), 1);
+        assert_string_equal(text_of(json_at(unread, 0), "id"), "toy:new");
+        assert_string_equal(text_of(json_child(json_at(unread, 0), "error"), "name"), "smp-no-answer");
+        result = client_result(client, "device.scan", "{\"driver\":\"mute\",\"inspect\":true}"); /* nothing was heard */
+        assert_int_equal(json_length(json_child(result, "unread")), 0);
+        client_free(client);
+}
+
 static void test_device_diagnose(void **state) {
         struct test_client *client = client_new();
         struct json *result = client_result(client, "device.diagnose", "{\"id\":\"d0\"}");
@@ -467,7 +487,7 @@ int main(void) {
                 TEST(test_device_adopt_by_glob),
                 TEST(test_device_set_and_forget),
                 TEST(test_device_import),
-                TEST(test_device_scan),
+                TEST(test_device_scan), TEST(test_device_scan_inspects),
                 TEST(test_device_diagnose),
                 TEST(test_artifact_import),
                 TEST(test_artifact_import_refused),

@@ -9,14 +9,17 @@
 
 /*
  * device.scan: every driver that can is asked to look, whoever is heard until the last of them is done is the answer. The drivers
- * say when they are done and cannot be told to end earlier, so a scan outlives its call where that is dropped.
+ * say when they are done and cannot be told to end earlier, so a scan outlives its call where that is dropped. With `inspect` each device that was
+ * heard is then connected to and read.
  */
 struct scan {
         struct list link;   /* api.scans, as long as there is a call */
         struct call *call;  /* NULL: nobody waits any more */
         struct json *heard; /* object: the members are the ids */
         struct json *drivers;
-        size_t n_running;
+        struct json *unread; /* [{id, error}]: could not be read */
+        size_t n_running;    /* drivers that look, then devices that are read */
+        bool inspect, inspecting;
         int64_t duration_ms;
 };
 
@@ -25,6 +28,7 @@ static void scan_release(struct scan *scan) {
                 return;
         json_free(scan->heard);
         json_free(scan->drivers);
+        json_free(scan->unread);
         free(scan);
 }
 
@@ -35,7 +39,8 @@ static void heard(void *ctx, struct gw_device *device, enum fleet_event event) {
         if (event != FLEET_EVENT_SEEN)
                 return;
         LIST_FOREACH(scan, &api->scans, link)
-        (void) json_set_bool(scan->heard, device->id, true);
+        if (!scan->inspecting)
+                (void) json_set_bool(scan->heard, device->id, true);
 }
 
 static void drop_scan(struct call *call) {
@@ -72,21 +77,73 @@ static void answer(struct scan *scan) {
         int r = result ? json_set(result, "drivers", json_ref(scan->drivers)) : -ENOMEM;
         if (r >= 0)
                 r = add_devices(scan, result);
+        if (r >= 0 && scan->inspect)
+                r = json_set(result, "unread", json_ref(scan->unread));
         if (r < 0)
                 call_fail_errno(call, r, NULL);
         else
                 call_answer_durable(call, TAKE_PTR(result));
 }
 
+/* --- reading what was found --- */
+
+static void begin_inspections(struct scan *scan);
+
 static void one_is_done(void *ctx) {
         struct scan *scan = ctx;
         scan->n_running--;
         if (scan->n_running > 0)
                 return;
-        if (scan->call)
+        if (scan->call && scan->inspect && !scan->inspecting)
+                begin_inspections(scan);
+        else if (scan->call)
                 answer(scan);
         else
                 scan_release(scan);
+}
+
+/* One device that is read; knows its scan, which outlives its call. */
+struct inspection {
+        struct scan *scan;
+        char device[STR_DEVICE_ID_SIZE];
+};
+
+static void inspected(void *ctx, struct json *result, const struct gw_error *err, const struct json_errors *mistakes) {
+        struct inspection *inspection = ctx;
+        struct scan *scan = inspection->scan;
+        const struct json *failure = err ? NULL : json_child(result, "error");
+        (void) mistakes;
+        if (scan->call && (err || failure)) {
+                struct json *row = json_append_new_object(scan->unread);
+                json_set_string(row, "id", inspection->device);
+                set_error(&scan->call->api->options, json_set_new_object(row, "error"), err ? err->name : json_member_text(failure, "name"),
+                          err ? err->text : json_member_text(failure, "text"));
+        }
+        free(inspection);
+        one_is_done(scan);
+}
+
+/* Drivers queue what cannot be done at once. */
+static void inspect(struct scan *scan, const char *id) {
+        struct inspection *inspection = calloc(1, sizeof *inspection);
+        if (!inspection)
+                return;
+        inspection->scan = scan;
+        (void) str_copy(inspection->device, sizeof inspection->device, id);
+        if (update_device_visit(scan->call->api->options.update, id, GW_OPERATION_INSPECT, inspected, inspection) < 0)
+                free(inspection);
+        else
+                scan->n_running++;
+}
+
+static void begin_inspections(struct scan *scan) {
+        size_t n_begun = 0;
+        scan->inspecting = true;
+        scan->n_running++; /* not done before all have begun */
+        JSON_FOREACH_MEMBER(member, scan->heard)
+        if (n_begun++ < COMMAND_PAGE_MAX)
+                inspect(scan, member.key);
+        one_is_done(scan);
 }
 
 static void start_driver(void *ctx, const struct gw_driver *driver) {
@@ -124,9 +181,11 @@ static int scan_new(struct call *call, struct scan **ret_scan) {
                 return -ENOMEM;
         scan->heard = json_new_object();
         scan->drivers = json_new_array();
+        scan->unread = json_new_array();
+        (void) json_member_bool(call->params, "inspect", &scan->inspect);
         scan->duration_ms = SCAN_DURATION_DEFAULT_MS;
         (void) json_member_int(call->params, "duration_ms", 100, 60000, &scan->duration_ms);
-        r = scan->heard && scan->drivers ? 0 : -ENOMEM;
+        r = scan->heard && scan->drivers && scan->unread ? 0 : -ENOMEM;
         if (r >= 0 && list_is_empty(&api->scans))
                 r = fleet_listen(api->options.fleet, heard, api);
         if (r < 0) {
@@ -157,7 +216,7 @@ void method_device_scan(struct call *call) {
                 call_fail_errno(call, r, NULL);
                 return;
         }
+        scan->n_running++; /* not done before all have begun */
         driver_registry_each(registry, start_driver, scan);
-        if (scan->n_running == 0)
-                answer(scan);
+        one_is_done(scan);
 }

@@ -15,6 +15,7 @@
 #include "api/certificates.h"
 #include "base/clock_credible.h"
 #include "base/str.h"
+#include "ble/ble.h"
 #include "trust/keyring.h"
 
 GW_PRINTF(4, 5) void finding(struct diagnosis *diagnosis, const char *check, enum finding_level level, const char *format, ...) {
@@ -40,8 +41,7 @@ GW_PRINTF(2, 3) void remedy(struct diagnosis *diagnosis, const char *format, ...
         json_set_string(diagnosis->last, "remedy", text);
 }
 
-/* What the catalogue, or the plugin, advises. */
-static void remedy_of(struct diagnosis *diagnosis, const char *name) {
+void remedy_of(struct diagnosis *diagnosis, const char *name) {
         const char *advice = error_advice(diagnosis->options->registry, name);
         if (advice)
                 remedy(diagnosis, "%s", advice);
@@ -322,7 +322,7 @@ static void find_certificate(void *ctx, const struct certificate_view *view) {
         remedy_of(diagnosis, view->error.name);
 }
 
-int api_diagnose(const struct api_options *options, struct json **ret_json) {
+static int diagnose(const struct api_options *options, const struct gw_error *bluetooth, bool asked, struct json **ret_json) {
         _cleanup_json_ struct json *result = json_new_object();
         struct diagnosis diagnosis = { .options = options };
         diagnosis.findings = result ? json_set_new_array(result, "findings") : NULL;
@@ -335,10 +335,68 @@ int api_diagnose(const struct api_options *options, struct json **ret_json) {
         check_plugins(&diagnosis);
         check_keys(&diagnosis);
         diagnose_ports(&diagnosis);
+        if (asked)
+                diagnose_bluetooth(&diagnosis, bluetooth);
         check_socket(&diagnosis);
         check_files(&diagnosis);
         check_running(&diagnosis);
         certificates_each(options, find_certificate, &diagnosis);
         *ret_json = TAKE_PTR(result);
         return 0;
+}
+
+/* --- Bluetooth is asked first, which takes its time --- */
+
+struct api_diagnosis {
+        const struct api_options *options;
+        void (*done)(void *ctx, int result, struct json *findings);
+        void *ctx;
+        struct loop_deferral *deferral;
+        bool probing;
+};
+
+static void finish(struct api_diagnosis *running, const struct gw_error *why, bool asked) {
+        struct api_diagnosis copy = *running;
+        struct json *result = NULL;
+        int r = diagnose(running->options, why, asked, &result);
+        free(running);
+        copy.done(copy.ctx, r, result);
+}
+
+static void probed(void *ctx, const struct gw_error *why) {
+        finish(ctx, why, true);
+}
+
+/* No Bluetooth; or it is being asked for somebody else, and what is known of it has to do. */
+static void not_asked(void *ctx) {
+        struct api_diagnosis *running = ctx;
+        struct ble *ble = running->options->ble;
+        struct gw_error why = { 0 };
+        running->deferral = NULL;
+        finish(running, ble && ble_state(ble, &why) < 0 ? &why : NULL, ble);
+}
+
+int api_diagnose(const struct api_options *options, void (*done)(void *ctx, int result, struct json *findings), void *ctx, struct api_diagnosis **ret_diagnosis) {
+        struct api_diagnosis *running = calloc(1, sizeof *running);
+        int r = running ? 0 : -ENOMEM;
+        if (r < 0)
+                return r;
+        *running = (struct api_diagnosis){ .options = options, .done = done, .ctx = ctx };
+        running->probing = options->ble && ble_probe(options->ble, probed, running) >= 0;
+        if (!running->probing)
+                r = loop_defer(options->loop, not_asked, running, &running->deferral);
+        if (r < 0)
+                free(running);
+        else
+                *ret_diagnosis = running;
+        return r;
+}
+
+void api_diagnose_cancel(struct api_diagnosis *running) {
+        if (!running)
+                return;
+        if (running->probing)
+                ble_probe_cancel(running->options->ble);
+        loop_defer_cancel(running->deferral);
+        free(running);
 }

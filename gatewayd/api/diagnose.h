@@ -26,8 +26,12 @@ struct diagnosis {
 void finding(struct diagnosis *diagnosis, const char *check, enum finding_level level, const char *format, ...) GW_PRINTF(4, 5);
 /* Of the newest finding. */
 void remedy(struct diagnosis *diagnosis, const char *format, ...) GW_PRINTF(2, 3);
+/* What the catalogue, or the plugin, advises. */
+void remedy_of(struct diagnosis *diagnosis, const char *name);
 /* The user that this process runs as; returns dst. */
 const char *own_user(char *dst, size_t size);
 
+/* Bluetooth, where a driver uses it. `why`: what a real call to the service said; NULL: it can be used. */
+void diagnose_bluetooth(struct diagnosis *diagnosis, const struct gw_error *why);
 /* The serial ports: rights, and who else uses them. */
 void diagnose_ports(struct diagnosis *diagnosis);

@@ -31,6 +31,9 @@ void method_device_set(struct call *call);
 void method_device_forget(struct call *call);
 void method_device_diagnose(struct call *call);
 void method_device_import(struct call *call);
+void method_device_pair(struct call *call);
+void method_device_unpair(struct call *call);
+void method_device_bonds(struct call *call);
 
 void method_artifact_import(struct call *call);
 void method_artifact_list(struct call *call);

@@ -109,13 +109,28 @@ void method_gateway_health(struct call *call) {
                 call_answer(call, result);
 }
 
-void method_gateway_diagnose(struct call *call) {
-        struct json *result = NULL;
-        int r = api_diagnose(&call->api->options, &result);
-        if (r < 0)
-                call_fail_errno(call, r, NULL);
+static void drop_diagnosis(struct call *call) {
+        api_diagnose_cancel(call->work);
+}
+
+static void diagnosed(void *ctx, int result, struct json *findings) {
+        struct call *call = ctx;
+        call->drop = NULL;
+        if (result < 0)
+                call_fail_errno(call, result, NULL);
         else
-                call_answer(call, result);
+                call_answer(call, findings);
+}
+
+void method_gateway_diagnose(struct call *call) {
+        struct api_diagnosis *diagnosis = NULL;
+        int r = api_diagnose(&call->api->options, diagnosed, call, &diagnosis);
+        if (r < 0) {
+                call_fail_errno(call, r, NULL);
+                return;
+        }
+        call->work = diagnosis;
+        call->drop = drop_diagnosis;
 }
 
 /* --- reload --- */

@@ -19,7 +19,10 @@ static void tell_facts(const char *key) {
 
 static int look_enter(void *ctx, struct gw_error *err) {
         struct gw_run *run = ctx;
-        (void) err;
+        if (str_equal(run_api()->device(run)->id, fixture.unreadable)) {
+                gw_error_set(err, "smp-no-answer", "nothing came");
+                return -ETIMEDOUT;
+        }
         if (run_api()->operation(run) == GW_OPERATION_UPDATE) {
                 run_api()->next(run);
                 return 0;
@@ -198,6 +201,7 @@ static void open_api(void) {
                                        .registry = fixture.registry,
                                        .settings = fixture.settings,
                                        .gateway_id = "test",
+                                       .ble = fixture.ble,
                                        .clock = &fixture.clock.clock,
                                        .clock_state = clock_state,
                                        .reload = reload };
@@ -228,6 +232,8 @@ static void open_all(void) {
         struct update_options update_options = { .clock = &fixture.clock.clock, .settings = fixture.settings, .gateway_id = "test" };
         char path[128];
         assert_int_equal(loop_new(&fixture.loop), 0);
+        if (test_parts)
+                test_parts->open();
         (void) str_format(path, sizeof path, "%s/" STORE_FILE, fixture.folder);
         store_options.path = path;
         assert_int_equal(store_open(fixture.loop, &store_options, &fixture.store, NULL), 0);
@@ -264,10 +270,13 @@ static void close_all(void) {
         fleet_free(fixture.fleet);
         driver_registry_free(fixture.registry);
         store_free(fixture.store);
+        if (test_parts)
+                test_parts->close();
         loop_free(fixture.loop);
 }
 
 const char *test_settings;
+const struct test_parts *test_parts;
 
 int set_up(void **state) {
         struct config_errors mistakes = CONFIG_ERRORS_INIT;

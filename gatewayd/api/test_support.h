@@ -56,11 +56,13 @@ struct fixture {
         struct artifacts *artifacts;
         struct update *update;
         struct api *api;
+        struct ble *ble; /* NULL: none; test_parts makes it */
         struct clock_fake clock;
         const char *clock_state;
         /* the driver */
         bool hold; /* an update does not end by itself */
         struct gw_run *held;
+        const char *unreadable; /* id of a device that does not answer */
         bool scan_never_ends;
         struct {
                 void (*done)(void *ctx);
@@ -75,6 +77,12 @@ struct fixture {
 extern struct fixture fixture;
 /* Further sections of the configuration, NULL for none: to be set before set_up(). */
 extern const char *test_settings;
+/* What a test has besides, NULL for nothing: opened when there is a loop, closed when only the loop is left. To be set before set_up(). */
+struct test_parts {
+        void (*open)(void);
+        void (*close)(void);
+};
+extern const struct test_parts *test_parts;
 
 int set_up(void **state);
 int tear_down(void **state);

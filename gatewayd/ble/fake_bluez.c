@@ -54,6 +54,7 @@ static void append_adapter(sd_bus_message *message, const struct fake_adapter *a
         str_format(address, sizeof address, "00:00:5E:00:53:%02zX", number);
         interface_begin(message, BLUEZ_ADAPTER);
         append_property(message, "Address", "s", address);
+        append_property(message, "Modalias", "s", "usb:v1D6Bp0246d0542");
         append_property(message, "Powered", "b", adapter->powered);
         append_property(message, "Discovering", "b", adapter->discovering);
         interface_end(message);

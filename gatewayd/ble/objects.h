@@ -29,6 +29,7 @@ struct adapter {
         char path[BLE_PATH_MAX];
         char name[32]; /* "hci0" */
         char address[BLE_ADDRESS_SIZE];
+        char version[12]; /* of the Bluetooth service, "5.66"; "" not told */
         bool powered;
         bool used;     /* the configuration allows it */
         bool power_asked;

@@ -67,9 +67,21 @@ static int read_powered(void *object, sd_bus_message *message) {
         return read_flag(message, &((struct adapter *) object)->powered, 1);
 }
 
+/* "usb:v1D6Bp0246d0542": the device number of the service's own modalias is its version, 5.66. */
+static int read_version(void *object, sd_bus_message *message) {
+        struct adapter *adapter = object;
+        const char *modalias;
+        unsigned major, minor;
+        int r = sd_bus_message_read_basic(message, 's', &modalias);
+        if (r > 0 && sscanf(modalias, "usb:v1D6Bp0246d%2x%2x", &major, &minor) == 2)
+                (void) str_format(adapter->version, sizeof adapter->version, "%u.%u", major, minor);
+        return r;
+}
+
 static const struct property adapter_table[] = {
         { "Address", "s", read_adapter_address },
         { "Powered", "b", read_powered },
+        { "Modalias", "s", read_version },
         { 0 },
 };
 

@@ -93,8 +93,11 @@ void ble_state_error(const struct ble *ble, const struct adapter *adapter, struc
                 gw_error_set(err, "adapter-off", "%s is switched off", adapter->name);
 }
 
+/* Nothing is known against a service that was not asked yet, or has not answered yet. */
 int ble_state(struct ble *ble, struct gw_error *err) {
         struct gw_error why = { 0 };
+        if (!ble->begun || ble->bluez.state == BLUEZ_ASKING)
+                return 0;
         ble_state_error(ble, NULL, &why);
         if (!gw_error_is_set(&why))
                 return 0;
@@ -132,7 +135,8 @@ void ble_adapters(struct ble *ble, void (*found)(void *ctx, const struct gw_gatt
                                                       .blocked = adapter_is_blocked(ble, adapter),
                                                       .discovering = discovery_is_on(adapter),
                                                       .n_sessions = adapter->n_sessions,
-                                                      .n_waiting = n_waiting });
+                                                      .n_waiting = n_waiting,
+                                                      .service_version = adapter->version[0] ? adapter->version : NULL });
         }
 }
 

@@ -15,7 +15,7 @@ static void test_table(void **state) {
                 assert_int_equal(command_methods[i].id, i);
                 assert_ptr_equal(command_method_find(command_methods[i].name), &command_methods[i]);
         }
-        assert_null(command_method_find("device.pair"));
+        assert_null(command_method_find("device.reboot"));
         assert_null(command_method_find(""));
         assert_int_equal(command_method_find("device.list")->right, COMMAND_RIGHT_READ);
         assert_int_equal(command_method_find("campaign.start")->right, COMMAND_RIGHT_ORDER);

@@ -70,7 +70,7 @@ static const struct command_param device_list_params[] = {
         LIMIT,
         END,
 };
-static const struct command_param scan_params[] = {TEXT("driver", rule_driver), INTEGER("duration_ms", 100, 60000), END};
+static const struct command_param scan_params[] = {TEXT("driver", rule_driver), INTEGER("duration_ms", 100, 60000), BOOL("inspect"), END};
 static const struct command_param adopt_params[] = {
         TEXT("id", rule_device_id),
         TEXT("match", rule_glob),
@@ -162,6 +162,9 @@ const struct command_method command_methods[COMMAND_METHOD_COUNT_] = {
         METHOD(COMMAND_DEVICE_FORGET, "device.forget", WIDEN, device_words_params),
         METHOD(COMMAND_DEVICE_DIAGNOSE, "device.diagnose", WIDEN, device_words_params),
         METHOD(COMMAND_DEVICE_IMPORT, "device.import", LOCAL, device_import_params),
+        METHOD(COMMAND_DEVICE_PAIR, "device.pair", WIDEN, device_words_params),
+        METHOD(COMMAND_DEVICE_UNPAIR, "device.unpair", WIDEN, device_words_params),
+        METHOD(COMMAND_DEVICE_BONDS, "device.bonds", READ, no_params),
         METHOD(COMMAND_ARTIFACT_IMPORT, "artifact.import", LOCAL, artifact_import_params, .takes_file = true),
         METHOD(COMMAND_ARTIFACT_LIST, "artifact.list", READ, no_params),
         METHOD(COMMAND_ARTIFACT_REMOVE, "artifact.remove", LOCAL, artifact_remove_params),

@@ -215,3 +215,7 @@ int device_describe(const struct gw_device *device, struct json **ret_json) {
         *ret_json = TAKE_PTR(json);
         return 0;
 }
+
+bool device_is_private(const struct gw_device *device) {
+        return str_equal(device_attribute(device, "address_type"), "private");
+}

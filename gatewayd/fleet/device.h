@@ -99,6 +99,8 @@ const struct gw_image *device_images(const struct gw_device *device, size_t *ret
 
 /* What a person calls it: adopted or configured name, else its own, else its key. Never NULL. */
 const char *device_name(const struct gw_device *device);
+/* It hides behind an address that changes by itself (attribute `address_type` = private): nobody would know it again, so it is never adopted. */
+bool device_is_private(const struct gw_device *device);
 /* Of the section and of the adoption together. */
 bool device_has_label(const struct gw_device *device, const char *label);
 

@@ -172,7 +172,7 @@ static void adopt_at_once(struct fleet *fleet) {
         struct gw_device *device, *spare;
 
         LIST_FOREACH_SAFE(device, spare, &fleet->discovered, order) {
-                if (!is_adopted_at_once(fleet, device))
+                if (device_is_private(device) || !is_adopted_at_once(fleet, device))
                         continue;
                 device->adoption_stated = true;
                 fleet_settle_adoption(fleet, device);
@@ -282,6 +282,14 @@ static int heard(struct fleet *fleet, struct gw_device *device, const struct gw_
         return r;
 }
 
+/* As device_is_private(), of a device that is not made yet. */
+static bool are_private(const struct gw_facts *facts) {
+        for (size_t i = 0; facts && i < facts->n_attributes; i++)
+                if (str_equal(facts->attributes[i].name, "address_type"))
+                        return str_equal(facts->attributes[i].value, "private");
+        return false;
+}
+
 int fleet_seen(struct fleet *fleet, const char *driver, const char *key, const struct gw_facts *facts) {
         struct gw_device *device;
         char id[STR_DEVICE_ID_SIZE];
@@ -295,7 +303,7 @@ int fleet_seen(struct fleet *fleet, const char *driver, const char *key, const s
                 r = fleet_make(fleet, id, &device, NULL);
                 if (r < 0)
                         return r;
-                device->adoption_stated = is_adopted_at_once(fleet, device);
+                device->adoption_stated = !are_private(facts) && is_adopted_at_once(fleet, device);
                 fleet_settle_adoption(fleet, device);
         }
         return heard(fleet, device, facts);

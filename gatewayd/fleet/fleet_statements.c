@@ -111,6 +111,10 @@ int fleet_adopt(struct fleet *fleet, const char *id, const struct fleet_statemen
                 if (r < 0)
                         return r;
         }
+        if (device_is_private(device)) {
+                gw_error_set(err, "private-address", "%s is an address that changes by itself", device->id);
+                return -EPERM;
+        }
         was_stated = device->adoption_stated;
         device->adoption_stated = true;
         fleet_settle_adoption(fleet, device);

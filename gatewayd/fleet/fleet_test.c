@@ -112,6 +112,27 @@ static void test_auto_adopt(void **state) {
         assert_true(fleet_find(fixture->fleet, "smp-udp:a")->adopted);
 }
 
+/* Nobody would know it again: neither by itself nor by a person. Once it shows its identity, it is a device as any other. */
+static void test_private_address(void **state) {
+        struct fixture *fixture = *state;
+        struct gw_attribute attribute = {"address_type", "private"};
+        const struct fleet_statement statement = {.name = "Kitchen"};
+        struct gw_facts facts = GW_FACTS_INIT;
+        struct gw_error err = {0};
+
+        facts.attributes = &attribute;
+        facts.n_attributes = 1;
+        fixture_fleet(fixture, "[gateway]\nauto_adopt = smp-udp\n");
+        assert_int_equal(fleet_seen(fixture->fleet, "smp-udp", "4A0000000001", &facts), 0);
+        assert_false(fleet_find(fixture->fleet, "smp-udp:4A0000000001")->adopted);
+        assert_int_equal(fleet_adopt(fixture->fleet, "smp-udp:4A0000000001", &statement, NULL, &err), -EPERM);
+        assert_string_equal(err.name, "private-address");
+        assert_false(fleet_find(fixture->fleet, "smp-udp:4A0000000001")->adopted);
+        attribute.value = "random";
+        assert_int_equal(fleet_seen(fixture->fleet, "smp-udp", "DE063B974CD8", &facts), 0);
+        assert_true(fleet_find(fixture->fleet, "smp-udp:DE063B974CD8")->adopted);
+}
+
 /* --- rows --- */
 
 static void test_everything_comes_back(void **state) {
@@ -589,6 +610,7 @@ int main(void) {
                 FLEET_TEST(test_discovery),
                 FLEET_TEST(test_refused_names),
                 FLEET_TEST(test_auto_adopt),
+                FLEET_TEST(test_private_address),
                 FLEET_TEST(test_everything_comes_back),
                 FLEET_TEST(test_rows_are_written_sparingly),
                 FLEET_TEST(test_small_changes_reach_the_row),

@@ -243,6 +243,7 @@ struct gw_image {
         char version[GW_VERSION_MAX];
 };
 
+/* A name of its own has `address_type`: "private" says that the key is of this moment only, and such a device is never adopted. */
 struct gw_attribute {
         const char *name;
         const char *value;
@@ -772,12 +773,13 @@ struct gw_gatt_adapter {
         bool used;                      /* `adapters` of [ble] allows it */
         bool powered, blocked, discovering;
         size_t n_sessions, n_waiting;   /* devices open; devices that wait for their turn */
+        const char *service_version;    /* of the Bluetooth service: "5.66"; NULL not told */
 };
 
 struct gw_gatt_api {
         size_t size;
 
-        /* 0, or -ENODEV with `err` naming why Bluetooth cannot be used now. */
+        /* 0, or -ENODEV with `err` naming why Bluetooth cannot be used now. Before the service has been asked nothing is known: 0. */
         int (*state)(const struct gw_host *host, struct gw_error *err);
         void (*adapters)(const struct gw_host *host, void (*found)(void *ctx, const struct gw_gatt_adapter *adapter), void *ctx);
 
