@@ -21,6 +21,7 @@ struct radio {
         struct driver *driver;
         struct gw_gatt_watch *watch;
         struct gw_gatt_task *scan;
+        int64_t scan_since_ms;
         struct waiter *waiters;
         struct heard heard[RADIO_HEARD_MAX]; /* a ring: the oldest goes first */
         size_t n_heard, next_heard;
@@ -178,6 +179,14 @@ static void waiters_tell(struct radio *radio) {
         }
 }
 
+/* Whoever was known before is not told again at once. */
+static void heard_in_scan(void *ctx, const struct gw_gatt_peer *peer) {
+        struct radio *radio = ctx;
+
+        if (peer->heard_ms >= radio->scan_since_ms && peer->heard_ms > 0)
+                seen(radio, peer);
+}
+
 static void scanned(void *ctx, const struct gw_error *why, const uint8_t *data, size_t size) {
         struct radio *radio = ctx;
         const struct gw_host *host = radio->driver->host;
@@ -187,6 +196,8 @@ static void scanned(void *ctx, const struct gw_error *why, const uint8_t *data, 
         radio->scan = NULL;
         if (why)
                 host->log->write(host, NULL, GW_LOG_WARNING, "smp-ble: looking for devices: %s", why->text);
+        else
+                host->gatt->peers(host, heard_in_scan, radio);
         waiters_tell(radio);
 }
 
@@ -201,6 +212,8 @@ int radio_scan(struct radio *radio, int64_t duration_ms, void (*done)(void *ctx)
                 return r;
         radio_listen(radio);
         waiter = calloc(1, sizeof *waiter);
+        if (!radio->scan)
+                radio->scan_since_ms = host->timer->now_ms(host);
         if (waiter && !radio->scan)
                 r = host->gatt->scan(host, duration_ms, scanned, radio, &radio->scan);
         if (!waiter || r < 0) {

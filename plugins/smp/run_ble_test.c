@@ -258,11 +258,44 @@ static void test_scan(void **state) {
         scripted_host_advance(&host, 3000);
         assert_int_equal(n_done, 2);
         assert_int_equal(gatt.n_scans, 1);
-        assert_int_equal(host.n_seen, 2);
+        assert_int_equal(host.n_seen, 4); /* when it was heard, and at the end */
         assert_string_equal(host.seen[0].key, FIXTURE_KEY);
         assert_string_equal(host.seen[0].name, "sensor");
         assert_string_equal(host.seen[0].address, "DE:06:3B:97:4C:D8");
         assert_string_equal(host.seen[1].name, "lamp-7");
+        driver_ble.stop(driver);
+        scripted_gatt_deinit(&gatt);
+        scripted_host_deinit(&host);
+}
+
+/* Who was told of a moment ago is found all the same, who is silent meanwhile is not. */
+static void test_scan_while_listening(void **state) {
+        struct scripted_host host;
+        struct scripted_gatt gatt;
+        struct scripted_ble *near, *gone;
+        void *driver;
+
+        (void) state;
+        n_done = 0;
+        scripted_host_init(&host, tuning_plugin_settings);
+        scripted_host_set(&host, "ble_listen", "always");
+        scripted_gatt_init(&gatt, &host);
+        near = scripted_ble_add(&gatt, FIXTURE_KEY, "sensor");
+        gone = scripted_ble_add(&gatt, "C00000000002", "sensor");
+        scripted_ble_advertise_service(near, SMP_BLE_SERVICE);
+        scripted_ble_advertise_service(gone, SMP_BLE_SERVICE);
+        assert_int_equal(driver_ble.start(&host.host, &driver, NULL), 0);
+        scripted_ble_advertise(near);
+        scripted_ble_advertise(gone);
+        assert_int_equal(host.n_seen, 2);
+        scripted_host_advance(&host, 1000);
+        assert_int_equal(driver_ble.scan(driver, 2000, scan_done, NULL, NULL), 0);
+        scripted_ble_advertise(near);
+        assert_int_equal(host.n_seen, 2);
+        scripted_host_advance(&host, 3000);
+        assert_int_equal(n_done, 1);
+        assert_int_equal(host.n_seen, 3);
+        assert_string_equal(host.seen[2].key, FIXTURE_KEY);
         driver_ble.stop(driver);
         scripted_gatt_deinit(&gatt);
         scripted_host_deinit(&host);
@@ -370,6 +403,7 @@ int main(void) {
                 cmocka_unit_test(test_pairing_required),
                 cmocka_unit_test(test_upload_interrupted),
                 cmocka_unit_test(test_scan),
+                cmocka_unit_test(test_scan_while_listening),
                 cmocka_unit_test(test_scan_without_bluetooth),
                 cmocka_unit_test(test_adopted_is_heard),
                 cmocka_unit_test(test_serial_number),

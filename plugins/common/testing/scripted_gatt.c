@@ -4,6 +4,8 @@
 #include <fnmatch.h>
 #include <stdlib.h>
 
+#define TELL_INTERVAL_MS 10000 /* as the daemon does */
+
 #define OPEN_TIMEOUT_MS 60000
 #define TASKS_MAX 16
 
@@ -778,19 +780,31 @@ void scripted_ble_advertise_service(struct scripted_ble *ble, const char *uuid) 
         snprintf(ble->services[ble->n_services++], GW_GATT_UUID_SIZE, "%s", uuid);
 }
 
-void scripted_ble_advertise(struct scripted_ble *ble) {
+/* Who is only heard again is told now and then. */
+static void tell_watches(struct scripted_ble *ble) {
         struct gw_gatt_watch *watch, *next;
+        struct peer_view peer;
+        int64_t now_ms = ble->gatt->host->now_ms;
+
+        if (!ble->gatt->watches || (strcmp(ble->told_name, ble->name) == 0 && ble->told_ms > 0 && now_ms - ble->told_ms < TELL_INTERVAL_MS))
+                return;
+        ble->told_ms = now_ms;
+        snprintf(ble->told_name, sizeof ble->told_name, "%s", ble->name);
+        for (watch = ble->gatt->watches; watch; watch = next) {
+                next = watch->next;
+                if (watch_wants(watch, ble))
+                        watch->seen(watch->ctx, view(ble, &peer));
+        }
+}
+
+void scripted_ble_advertise(struct scripted_ble *ble) {
         struct peer_view peer;
 
         ble->heard_ms = ble->gatt->host->now_ms;
         ble->away = false;
         if (ble->gatt->state)
                 return;
-        for (watch = ble->gatt->watches; watch; watch = next) {
-                next = watch->next;
-                if (watch_wants(watch, ble))
-                        watch->seen(watch->ctx, view(ble, &peer));
-        }
+        tell_watches(ble);
         while (tell_one_wait(ble->gatt, view(ble, &peer)))
                 ;
 }
@@ -805,4 +819,5 @@ void scripted_ble_readdress(struct scripted_ble *ble, const char *key) {
                 abort();
         scripted_ble_lose(ble, "ble-disconnected");
         snprintf(ble->key, sizeof ble->key, "%s", key);
+        ble->told_ms = 0;
 }

@@ -52,7 +52,8 @@ struct scripted_ble {
         /* ---- */
         struct scripted_gatt *gatt;
         struct gw_gatt *open;
-        int64_t heard_ms;
+        int64_t heard_ms, told_ms;
+        char told_name[32];
         unsigned n_opened, n_forgotten, n_paired, n_unpaired;
         uint32_t priority; /* of the last opening */
 };
@@ -79,7 +80,7 @@ void scripted_gatt_set_state(struct scripted_gatt *gatt, const char *state);
 struct scripted_ble *scripted_ble_add(struct scripted_gatt *gatt, const char *key, const char *name);
 struct scripted_ble_characteristic *scripted_ble_characteristic(struct scripted_ble *ble, const char *service, const char *uuid, uint32_t properties);
 void scripted_ble_advertise_service(struct scripted_ble *ble, const char *uuid);
-/* One advertisement: watches and waits hear it, from inside. */
+/* One advertisement: watches (at most once in 10 s, unless its name is another one) and waits hear it, from inside. */
 void scripted_ble_advertise(struct scripted_ble *ble);
 /* The connection goes away: links and tasks end, then the device, all with this name ("ble-disconnected"). Nothing when it is not open. */
 void scripted_ble_lose(struct scripted_ble *ble, const char *name);
