@@ -329,15 +329,13 @@ static bool is_peer_gone(const struct mqtt *mqtt) {
 }
 
 static int move(struct mqtt *mqtt, int events) {
-        int code = MOSQ_ERR_SUCCESS;
         uint64_t before = mqtt->bytes_at_packet;
-        if (events & UV_WRITABLE) {
+        /* Always, and first: TLS may hold what the socket no longer does, and a peer that has ended may have said why. */
+        int code = mosquitto_loop_read(mqtt->mosquitto, 1);
+        if (code == MOSQ_ERR_SUCCESS && !mqtt->ended && (events & UV_WRITABLE)) {
                 mqtt->sent_ms = loop_now_ms(mqtt->loop);
                 code = mosquitto_loop_write(mqtt->mosquitto, 1);
         }
-        /* Always: TLS may hold what the socket no longer does. */
-        if (code == MOSQ_ERR_SUCCESS && !mqtt->ended)
-                code = mosquitto_loop_read(mqtt->mosquitto, 1);
         if (code != MOSQ_ERR_SUCCESS || mqtt->ended)
                 return code;
         if (mqtt->state == MQTT_CONNECTED && (events & UV_READABLE))
@@ -356,7 +354,9 @@ static void something_came(uv_poll_t *poll, int status, int events) {
         struct mqtt *mqtt = container_of(poll, struct mqtt_socket, poll)->mqtt;
         int code;
         mqtt_enter(mqtt);
-        code = status < 0 ? MOSQ_ERR_CONN_LOST : move(mqtt, events);
+        code = move(mqtt, events);
+        if (code == MOSQ_ERR_SUCCESS && status < 0)
+                code = MOSQ_ERR_CONN_LOST; /* a reset; libuv polls no more */
         if (!mqtt->freed) {
                 if (code != MOSQ_ERR_SUCCESS || mqtt->ended)
                         lost(mqtt, code);
@@ -401,7 +401,7 @@ static void attempt_ended(struct mqtt *mqtt) {
         if (result.code == MOSQ_ERR_SUCCESS) {
                 begin_handshake(mqtt); /* the deadline goes on */
         } else {
-                if (result.code == MOSQ_ERR_TLS)
+                if (result.code == MOSQ_ERR_TLS || result.number == EPROTO)
                         explain_tls(mqtt);
                 if (!gw_error_is_set(&mqtt->failure.err))
                         mqtt_connect_error(&mqtt->options, result, &mqtt->failure.err);

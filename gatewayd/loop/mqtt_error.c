@@ -20,6 +20,9 @@ static bool is_about_credentials(int reason) {
 static void system_error(const struct mqtt_options *options, int number, struct gw_error *err) {
         if (number == ECONNREFUSED)
                 gw_error_set(err, "connection-refused", "nothing listens at %s port %u", options->host, options->port);
+        else if (number == EPROTO)
+                gw_error_set(err, "tls-handshake-failed", "%s port %u ends the TLS connection at once; does it want a client certificate?", options->host,
+                             options->port);
         else
                 gw_error_set(err, "network-unreachable", "%s port %u cannot be reached: %s", options->host, options->port, strerror(number));
 }

@@ -262,7 +262,7 @@ def test_the_state_is_wiped_in_mid_campaign(site, server, age_h, tmp_path):
     desk.drain()
     place.gateway.start()
     if age_h:
-        held = desk.take(lambda message: message.topic == f"{OWN}/campaign/m-1" and message.json["epoch"] != epoch).json["campaign"]
+        held = desk.take(lambda message: message.topic == f"{OWN}/campaign/m-1" and message.json and message.json["epoch"] != epoch).json["campaign"]
         assert (held["state"], held["reason"]) == ("paused", "needs-approval")
         desk.call("campaign.continue", {"jws": place.signer.command("campaign.continue", {"id": "m-1"})})
     document = desk.take(lambda message: has_ended("m-1")(message) and message.json["epoch"] != epoch).json["campaign"]
