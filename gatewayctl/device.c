@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/error_catalogue.h"
 #include "base/time.h"
 #include "document/limits.h"
 
@@ -130,7 +131,14 @@ int run_device_list(struct session *session, struct failure *failure) {
         return r < 0 ? failure_errno(failure, r) : session_print(session, &out, failure);
 }
 
-/* Drivers that could not look; true when there was one. */
+/* A driver whose way is closed (no Bluetooth adapter, say) is told of; that is no fault of a gateway which does not need it. */
+static bool is_fault(const char *error_name) {
+        const struct gw_error_info *info = error_name ? error_catalogue_find(error_name) : NULL;
+
+        return !info || info->class_ != GW_ERROR_WAIT;
+}
+
+/* Drivers that could not look; true when there was a fault. */
 static bool scan_mistakes(const struct json *drivers, const struct style *style, struct strbuf *out) {
         bool any = false;
 
@@ -141,9 +149,9 @@ static bool scan_mistakes(const struct json *drivers, const struct style *style,
                 char line[640];
                 if (!error)
                         continue;
-                any = true;
+                any |= is_fault(error_name);
                 str_format(line, sizeof line, "%s: %s (%s)", name ? name : "", text ? text : "", error_name ? error_name : "");
-                text_append_toned(out, line, TONE_BAD, style);
+                text_append_toned(out, line, is_fault(error_name) ? TONE_BAD : TONE_FAINT, style);
                 strbuf_append_char(out, '\n');
         }
         return any;
