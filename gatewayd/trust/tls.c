@@ -311,5 +311,11 @@ void *tls_context_ssl_ctx(struct tls_context *context) {
 }
 
 bool tls_context_failure(const struct tls_context *context, struct gw_error *ret_error) {
-        return tls_watch_failure(context->watch, false, ret_error);
+        if (tls_watch_failure(context->watch, false, ret_error))
+                return true;
+        if (!context->watch->lacks_certificate)
+                return false;
+        /* With TLS 1.3 the refusal comes behind the handshake, and is lost where the connection is reset. */
+        gw_error_set(ret_error, "client-certificate-refused", "the server asked for a certificate of this client, which has none, and broke off");
+        return true;
 }

@@ -67,7 +67,7 @@ void *tls_context_ssl_ctx(struct tls_context *context);
 /*
  * Why TLS did not come about, or was ended by the server: peer-certificate-{expired,not-yet-valid,untrusted,wrong-host,revoked,
  * invalid}, client-certificate-refused, tls-handshake-failed, with a text that names certificate and date. false: TLS is not the
- * reason. Ask when the attempt has ended, on the thread that made it or on which it was joined.
+ * reason. Ask when the attempt has failed before the peer said anything of its own protocol, on the thread that made it or on which it was joined.
  */
 bool tls_context_failure(const struct tls_context *context, struct gw_error *ret_error);
 

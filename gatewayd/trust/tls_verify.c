@@ -168,6 +168,16 @@ static void on_info(const SSL *ssl, int where, int value) {
                 watch->alert = value & 0xff;
 }
 
+/* Only called where no certificate is set. */
+static int on_certificate_wanted(SSL *ssl, X509 **ret_certificate, EVP_PKEY **ret_key) {
+        struct tls_watch *watch = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), watch_index);
+
+        (void) ret_certificate;
+        (void) ret_key;
+        watch->lacks_certificate = true;
+        return 0; /* goes on without */
+}
+
 int tls_watch_apply(struct tls_watch *watch, SSL_CTX *ssl_ctx) {
         if (SSL_CTX_set_ex_data(ssl_ctx, watch_index, watch) != 1)
                 return -ENOMEM;
@@ -175,6 +185,7 @@ int tls_watch_apply(struct tls_watch *watch, SSL_CTX *ssl_ctx) {
         SSL_CTX_set1_cert_store(ssl_ctx, watch->authorities->store);
         SSL_CTX_set_verify(ssl_ctx, SSL_VERIFY_PEER, on_verify);
         SSL_CTX_set_info_callback(ssl_ctx, on_info);
+        SSL_CTX_set_client_cert_cb(ssl_ctx, on_certificate_wanted);
         return 0;
 }
 
