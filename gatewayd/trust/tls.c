@@ -313,6 +313,10 @@ void *tls_context_ssl_ctx(struct tls_context *context) {
 bool tls_context_failure(const struct tls_context *context, struct gw_error *ret_error) {
         if (tls_watch_failure(context->watch, false, ret_error))
                 return true;
+        if (!context->watch->is_established) {
+                gw_error_set(ret_error, "tls-handshake-failed", "the server broke off before TLS was there: is this a port with TLS?");
+                return true;
+        }
         if (!context->watch->lacks_certificate)
                 return false;
         /* With TLS 1.3 the refusal comes behind the handshake, and is lost where the connection is reset. */

@@ -79,6 +79,7 @@ struct tls_watch {
         char names[128];                     /* whom the server's certificate is for */
         int64_t peer_not_after_ms;           /* likewise */
         int alert;                           /* fatal, received; -1 = none */
+        bool is_established;                 /* a handshake came to its end */
         bool lacks_certificate;              /* the server asked for one of ours, and there is none */
 };
 

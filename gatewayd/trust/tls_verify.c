@@ -166,6 +166,8 @@ static void on_info(const SSL *ssl, int where, int value) {
 
         if ((where & SSL_CB_READ_ALERT) == SSL_CB_READ_ALERT && value >> 8 == SSL3_AL_FATAL)
                 watch->alert = value & 0xff;
+        if (where & SSL_CB_HANDSHAKE_DONE)
+                watch->is_established = true;
 }
 
 /* Only called where no certificate is set. */
