@@ -522,7 +522,11 @@ static void answer_memfault(struct fake_device *device, struct request *request)
                 write_text(request, "hardware_version", device->hardware);
                 return;
         }
-        cbor_write_map(&request->writer, 2);
+        cbor_write_map(&request->writer, device->memfault_serial ? 3 : 2);
+        if (device->memfault_serial) {
+                cbor_write_text(&request->writer, "device_serial");
+                cbor_write_text(&request->writer, device->memfault_serial);
+        }
         cbor_write_text(&request->writer, "hardware_version");
         cbor_write_text(&request->writer, device->hardware);
         cbor_write_text(&request->writer, "current_version");

@@ -43,6 +43,7 @@ struct fake_device {
         uint32_t slot_size;           /* 0: slot info is not offered */
         const char *board, *hardware; /* NULL: not offered */
         const char *software;         /* version that the application states beside `hardware` */
+        const char *memfault_serial;  /* serial number, beside both; NULL: none */
         bool app_without_images;      /* what starts after a recovery has no image management */
         bool no_downgrade;
         bool recovery;           /* the bootloader itself answers */

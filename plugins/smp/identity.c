@@ -31,12 +31,14 @@ bool identity_may_be(const struct identity_question *question) {
         const struct gw_gatt_peer *peer = question->peer;
         char next[GW_GATT_KEY_SIZE];
 
-        if (question->peer_is_known || question->peer_first_heard_ms < question->away_since_ms)
+        bool since_is_known = question->away_since_ms > 0;
+
+        if (question->peer_is_known || (since_is_known && question->peer_first_heard_ms < question->away_since_ms))
                 return false;
         if (!offers_smp(peer) && !has_name(peer, question->name))
                 return false;
         identity_next_key(question->key, next);
-        return strcmp(peer->key, next) == 0 || (question->alone && has_name(peer, question->name));
+        return strcmp(peer->key, next) == 0 || (since_is_known && question->alone && has_name(peer, question->name));
 }
 
 bool identity_is_smp(const struct gw_gatt_peer *peer, const char *globs) {

@@ -19,13 +19,14 @@ struct identity_question {
         const char *key;  /* its address before the reset */
         const char *name; /* that it advertised; NULL not known */
         bool alone;       /* no other device of this driver is away now */
-        int64_t away_since_ms;
+        int64_t away_since_ms; /* 0 not known: the daemon was restarted meanwhile */
         const struct gw_gatt_peer *peer;
         int64_t peer_first_heard_ms;
         bool peer_is_known; /* it is another device of the registry */
 };
 
-/* May it be the same one? The next address of a peer that was not heard before the reset, or its name where nobody else is away. */
+/* May it be the same one? The next address of a peer that was not heard before the reset, or its name where nobody else is away. Where nobody knows
+ * who was heard before, only the next address counts: a neighbour may have the same name. */
 bool identity_may_be(const struct identity_question *question);
 
 /* Does the peer offer SMP, by what it advertises, or does one of the globs match its name? `globs`: separated by blanks or commas, NULL none. */

@@ -34,17 +34,21 @@ static void test_may_be(void **state) {
                 bool smp, alone, known;
                 int64_t first_heard_ms;
                 bool may_be;
+                bool restarted;
         } rows[] = {
-                { "the next address", "DE063B974CD9", "boot", true, false, false, 1500, true },
-                { "the next address, heard before the reset", "DE063B974CD9", "boot", true, true, false, 500, false },
-                { "the next address, another device of ours", "DE063B974CD9", "boot", true, true, true, 1500, false },
-                { "the next address, without SMP", "DE063B974CD9", "boot", false, true, false, 1500, false },
-                { "any address, same name", "C00000000001", "sensor", true, true, false, 1500, true },
-                { "any address, same name, the name alone", "C00000000001", "sensor", false, true, false, 1500, true },
-                { "any address, same name, others are away, too", "C00000000001", "sensor", true, false, false, 1500, false },
-                { "any address, same name, the neighbour's", "C00000000001", "sensor", true, true, false, 500, false },
-                { "any address, another name", "C00000000001", "lamp", true, true, false, 1500, false },
-                { "any address, no name", "C00000000001", NULL, true, true, false, 1500, false },
+                { "the next address", "DE063B974CD9", "boot", true, false, false, 1500, true, false },
+                { "the next address, heard before the reset", "DE063B974CD9", "boot", true, true, false, 500, false, false },
+                { "the next address, another device of ours", "DE063B974CD9", "boot", true, true, true, 1500, false, false },
+                { "the next address, without SMP", "DE063B974CD9", "boot", false, true, false, 1500, false, false },
+                { "any address, same name", "C00000000001", "sensor", true, true, false, 1500, true, false },
+                { "any address, same name, the name alone", "C00000000001", "sensor", false, true, false, 1500, true, false },
+                { "any address, same name, others are away, too", "C00000000001", "sensor", true, false, false, 1500, false, false },
+                { "any address, same name, the neighbour's", "C00000000001", "sensor", true, true, false, 500, false, false },
+                { "any address, another name", "C00000000001", "lamp", true, true, false, 1500, false, false },
+                { "any address, no name", "C00000000001", NULL, true, true, false, 1500, false, false },
+                { "the next address, after a restart", "DE063B974CD9", "boot", true, false, false, 500, true, true },
+                { "the next address, after a restart, another device of ours", "DE063B974CD9", "boot", true, false, true, 500, false, true },
+                { "any address, same name, after a restart", "C00000000001", "sensor", true, true, false, 1500, false, true },
         };
         static const char *const smp[] = { SMP_BLE_SERVICE };
 
@@ -55,7 +59,7 @@ static void test_may_be(void **state) {
                         .key = "DE063B974CD8",
                         .name = "sensor",
                         .alone = rows[i].alone,
-                        .away_since_ms = 1000,
+                        .away_since_ms = rows[i].restarted ? 0 : 1000,
                         .peer = &peer,
                         .peer_first_heard_ms = rows[i].first_heard_ms,
                         .peer_is_known = rows[i].known,

@@ -93,6 +93,8 @@ static void match_serial(void *ctx, const struct gw_device *device) {
         struct search *search = ctx;
         const char *serial = search->host->device->attribute(device, "serial_number");
 
+        if (!serial)
+                serial = search->host->device->attribute(device, "memfault_serial");
         if (device != search->except && serial && strcmp(serial, search->serial) == 0)
                 search->found = device;
 }

@@ -74,6 +74,7 @@ struct smp_run {
         bool unproven;      /* an upload's last answer was lost: the device may have been reset instead */
         bool without_list;  /* after a recovery an application answers that has no image management */
         bool is_away;     /* after a reset, and not heard yet */
+        bool since_is_guessed; /* away_since_ms: the daemon was restarted meanwhile */
         int64_t away_since_ms, return_deadline_ms, retry_ms, opening_ms;
         uint32_t checks_done;
         uint32_t last_refused; /* group and command; the same refusal is noted once */

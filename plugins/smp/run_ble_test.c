@@ -47,6 +47,21 @@ static void test_update(void **state) {
         }
 }
 
+/* It is back, but the new firmware has lost its bond: that is what a person must hear, not that it did not return. */
+static void test_bond_lost_at_reset(void **state) {
+        struct fixture fixture;
+
+        (void) state;
+        fixture_init(&fixture, &driver_ble);
+        scripted_run_begin(&fixture.run);
+        assert_true(scripted_run_until_step(&fixture.run, "return", 600000));
+        fixture.device.ble->open_fails = "bond-lost";
+        assert_int_equal(scripted_run_until_end(&fixture.run, 3600000), SCRIPTED_FAILED);
+        assert_string_equal(fixture.run.error.name, "bond-lost");
+        fixture.device.ble->open_fails = NULL;
+        fixture_deinit(&fixture);
+}
+
 /* While a device is on trial for a minute, others may use the radio. */
 static void test_trial_gives_the_radio_back(void **state) {
         struct fixture fixture;
@@ -352,20 +367,16 @@ static void test_adopted_is_heard(void **state) {
 }
 
 /* The serial number of an adopted device under an address that nobody adopted: the adopted one is at that address now. */
-static void test_serial_number(void **state) {
+static void recognised_by(const char *attribute, void (*give_number)(struct fake_device *device)) {
         struct fixture fixture;
         struct gw_device *adopted;
 
-        (void) state;
         fixture_init(&fixture, &driver_ble);
         adopted = fixture.entry;
         snprintf(adopted->key, sizeof adopted->key, OTHER_KEY);
-        scripted_device_set(adopted, "serial_number", "SN42");
+        scripted_device_set(adopted, attribute, "SN42");
         fixture.device.hardware = "acme,sensor-r2";
-        struct scripted_ble_characteristic *number =
-                scripted_ble_characteristic(fixture.device.ble, "0000180a-0000-1000-8000-00805f9b34fb", "00002a25-0000-1000-8000-00805f9b34fb", GW_GATT_READ);
-        number->value_size = 4;
-        memcpy(number->value, "SN42", 4);
+        give_number(&fixture.device);
         struct gw_device discovered = { .driver = "smp-ble", .key = FIXTURE_KEY, .table = driver_ble.device_settings };
         fixture.entry = &discovered;
         fixture_run(&fixture, GW_OPERATION_INSPECT);
@@ -374,6 +385,25 @@ static void test_serial_number(void **state) {
         assert_string_equal(fixture.host.seen[fixture.host.n_seen - 1].key, OTHER_KEY);
         assert_string_equal(fixture.host.seen[fixture.host.n_seen - 1].address, "DE:06:3B:97:4C:D8");
         fixture_deinit(&fixture);
+}
+
+static void in_device_information(struct fake_device *device) {
+        struct scripted_ble_characteristic *number =
+                scripted_ble_characteristic(device->ble, "0000180a-0000-1000-8000-00805f9b34fb", "00002a25-0000-1000-8000-00805f9b34fb", GW_GATT_READ);
+
+        number->value_size = 4;
+        memcpy(number->value, "SN42", 4);
+}
+
+static void in_memfault(struct fake_device *device) {
+        device->software = "1.0.0";
+        device->memfault_serial = "SN42";
+}
+
+static void test_serial_number(void **state) {
+        (void) state;
+        recognised_by("serial_number", in_device_information);
+        recognised_by("memfault_serial", in_memfault);
 }
 
 static void test_diagnose(void **state) {
@@ -393,6 +423,7 @@ static void test_diagnose(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_update),
+                cmocka_unit_test(test_bond_lost_at_reset),
                 cmocka_unit_test(test_trial_gives_the_radio_back),
                 cmocka_unit_test(test_cancel_in_trial),
                 cmocka_unit_test(test_another_address),

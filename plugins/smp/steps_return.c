@@ -70,11 +70,14 @@ static void gave_up(struct smp_run *run) {
                 run_done(run, GW_RESULT_SENT_UNPROVEN, GW_PROOF_NONE);
                 return;
         }
-        if (run->notes.seen_on_trial)
+        if (transport_is_refused(&run->link_error)) {
+                err = run->link_error; /* it is back, but its bond is not */
+        } else if (run->notes.seen_on_trial) {
                 gw_error_set(&err, "trial-no-answer", "the new firmware answered, then stopped answering for %lld s",
                              (long long) (silence.waited_ms / 1000));
-        else
+        } else {
                 verdict_silence(&silence, &err);
+        }
         run_fail(run, &err);
 }
 
@@ -216,7 +219,7 @@ static bool may_be_returned(void *ctx, const struct gw_gatt_peer *peer) {
         struct identity_question question = {
                 .key = key,
                 .alone = true,
-                .away_since_ms = run->away_since_ms,
+                .away_since_ms = run->since_is_guessed ? 0 : run->away_since_ms,
                 .peer = peer,
                 .peer_first_heard_ms = radio_first_heard_ms(radio, peer->key),
                 .peer_is_known = radio_device_at(radio, peer->key, run->device) != NULL,
@@ -255,7 +258,8 @@ static void try_again(struct smp_run *run) {
 void steps_await_return(struct smp_run *run) {
         int64_t quiet_ms = run->away_since_ms ? quiet_after_reset_ms(run) : 0;
 
-        if (!run->away_since_ms) /* after a crash of the daemon nobody knows since when */
+        run->since_is_guessed = !run->away_since_ms; /* after a crash of the daemon nobody knows since when */
+        if (run->since_is_guessed)
                 run->away_since_ms = run_now_ms(run);
         run->return_deadline_ms =
                 run_now_ms(run) + choice_return_ms(exchange_bytes(run), run->tuning.return_timeout_ms, run->tuning.return_factor_percent);
