@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A certificate authority of one day, and the certificates that it issues."""
+"""A certificate authority of one month, and the certificates that it issues."""
 
 import datetime
 import ipaddress
@@ -39,8 +39,9 @@ class Authority:
         self.file = self.folder / "ca.pem"
         self.file.write_bytes(self.certificate.public_bytes(serialization.Encoding.PEM))
 
-    def issue(self, name, hosts=(), begins=-DAY, ends=7 * DAY):
-        """A certificate in the name of a server (with hosts) or of a client; answers the files of certificate and key."""
+    def issue(self, name, hosts=(), begins=-DAY, ends=28 * DAY):
+        """A certificate in the name of a server (with hosts) or of a client; answers the files of certificate and key. It holds longer than
+        gateways warn before the end."""
         key = ec.generate_private_key(ec.SECP256R1())
         now = datetime.datetime.now(datetime.timezone.utc)
         usage = ExtendedKeyUsageOID.SERVER_AUTH if hosts else ExtendedKeyUsageOID.CLIENT_AUTH
