@@ -396,14 +396,15 @@ static void send_status(void *ctx) {
         struct update_counts counts = update_count(daemon->update);
         struct fleet_counts devices = fleet_count(daemon->fleet);
         char status[sizeof daemon->status];
+        int r = 0;
         daemon->status_timer = NULL;
         (void) str_format(status, sizeof status, "%zu devices adopted; %zu campaigns, %zu jobs open, %zu running", devices.n_adopted, counts.n_campaigns, counts.n_jobs,
                           counts.n_running);
-        if (strcmp(status, daemon->status) != 0) {
-                (void) notify_status("%s", status);
+        if (strcmp(status, daemon->status) != 0)
+                r = notify_status("%s", status);
+        if (r != -EAGAIN)
                 memcpy(daemon->status, status, sizeof status);
-        }
-        if (counts.n_jobs > 0)
+        if (counts.n_jobs > 0 || r == -EAGAIN)
                 (void) timer_start(daemon->loop, STATUS_INTERVAL_MS, send_status, daemon, &daemon->status_timer);
 }
 

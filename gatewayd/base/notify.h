@@ -2,7 +2,8 @@
 #pragma once
 
 /*
- * Telling systemd how we are (library gw_basesys). Without NOTIFY_SOCKET every call does nothing and returns 0.
+ * Telling systemd how we are (library gw_basesys). Without NOTIFY_SOCKET every call does nothing and returns 0. None waits for a reader
+ * whose queue is full (-EAGAIN, nothing was told), only notify_ready() does, for two seconds at most.
  */
 
 #include <stdint.h>

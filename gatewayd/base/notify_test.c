@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -58,6 +59,42 @@ static void test_messages(void **state) {
         assert_int_equal(notify_ready(), 0);
 }
 
+/* A service manager that does not read: nobody waits for it. */
+static void test_full_queue(void **state) {
+        int fd = notify_socket();
+        int r = 0;
+
+        (void) state;
+        for (int i = 0; i < 100000 && r == 0; i++)
+                r = notify_status("%d", i);
+        assert_int_equal(r, -EAGAIN);
+        assert_int_equal(notify_stopping(), -EAGAIN);
+        assert_int_equal(notify_watchdog(), -EAGAIN);
+        expect(fd, "STATUS=0");
+        assert_int_equal(notify_ready(), 0);
+        close(fd);
+        unsetenv("NOTIFY_SOCKET");
+}
+
+static void test_names_of_sockets(void **state) {
+        static const char *const names[] = { "", "/", "relative", "@" };
+        char name[200];
+
+        (void) state;
+        for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+                setenv("NOTIFY_SOCKET", names[i], 1);
+                assert_int_equal(notify_ready(), -EINVAL);
+        }
+        memset(name, 'a', sizeof name - 1);
+        name[0] = '/';
+        name[sizeof name - 1] = '\0';
+        setenv("NOTIFY_SOCKET", name, 1);
+        assert_int_equal(notify_ready(), -EINVAL);
+        setenv("NOTIFY_SOCKET", "/nobody/listens/here", 1);
+        assert_int_equal(notify_ready(), -ENOENT);
+        unsetenv("NOTIFY_SOCKET");
+}
+
 static void test_watchdog_interval(void **state) {
         char pid[32];
 
@@ -75,7 +112,8 @@ static void test_watchdog_interval(void **state) {
 }
 
 int main(void) {
-        const struct CMUnitTest tests[] = {cmocka_unit_test(test_messages), cmocka_unit_test(test_watchdog_interval)};
+        const struct CMUnitTest tests[] = {cmocka_unit_test(test_messages), cmocka_unit_test(test_full_queue), cmocka_unit_test(test_names_of_sockets),
+                                           cmocka_unit_test(test_watchdog_interval)};
 
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
