@@ -165,7 +165,7 @@ def hand_over(place, killer, name):
     killer.kill_and_start("an order", 0.03)
     assert place.desk.call("campaign.start", {"jws": jws})["campaign"]["id"] == name
     killer.kill_and_start("an order is answered")
-    assert place.desk.call("campaign.get", {"id": name})["campaign"]["state"] == "in_progress"
+    assert place.desk.call("campaign.get", {"id": name})["campaign"]["id"] == name
 
 
 def pass_gate(place, killer, name):
@@ -223,10 +223,15 @@ def hold_devices(simulator, sizes):
         assert stats["bytes_written"] == sum(sizes), device
 
 
-def hold_events(events, record, names):
-    """events: as they came at the broker, from the first one on."""
+def hold_order(events):
+    """events: as they came at the broker, from the first one on. Answers them without what came again."""
     once = without_repeats(events)
-    assert [event["seq"] for event in once] == list(range(1, len(record) + 1))
+    assert [event["seq"] for event in once] == list(range(1, len(once) + 1))
+    return once
+
+
+def hold_events(events, record, names):
+    once = hold_order(events)
     expect_record(once, record)
     devices = sorted(f"smp-udp:d{number}" for number in range(N_DEVICES))
     for name in names:
@@ -268,15 +273,16 @@ def kill_over_campaigns(site, image, n_kills, size):
         place.path, hash_new = image(f"1.{len(names) + 1}.0", "--size", size)
         place.take_file()
         events += run_campaign(place, killer, name)
+        hold_order(events)
         hold_campaign(place, name, hash_new)
         sizes.append(os.path.getsize(place.path))
+        hold_devices(place.simulator, sizes)
         names.append(name)
     print(f"{killer.n_done} kills in {len(names)} campaigns: {killer.tally}")
     record = place.gateway.record()
     while events[-1]["seq"] < len(record):
         events.append(place.desk.take(lambda message: message.topic == f"{OWN}/event").json)
     hold_events(events, record, names)
-    hold_devices(place.simulator, sizes)
     hold_retained(place, names)
     hold_store(place.gateway)
 
@@ -287,4 +293,4 @@ def test_thirty_kills_over_thirty_devices(site, image):
 
 @pytest.mark.full
 def test_a_thousand_kills(site, image):
-    kill_over_campaigns(site, image, 1000, "60K")
+    kill_over_campaigns(site, image, 1000, "24K")
