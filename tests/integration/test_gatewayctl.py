@@ -840,7 +840,7 @@ def test_package_signature(ctl, tmp_path):
 HEALTH = {"status": "ok", "problems": [], "devices": {"devices": 3, "adopted": 1, "discovered": 1, "configured": 1}, "jobs": {"queued": 2, "in_progress": 1},
           "campaigns": {"scheduled": 0, "in_progress": 1, "paused": 0}, "store": {"size_bytes": 65536, "syncs": 3, "written_bytes": 4096},
           "artifacts": {"used_bytes": 1024, "quota_bytes": 2048, "free_bytes": 1048576}, "events": {"newest": 7, "undelivered": 0},
-          "doors": [{"door": "mqtt", "peer": "broker.acme.example:8883", "state": "connected"}]}
+          "doors": [{"door": "mqtt", "peer": "broker.acme.example:8883", "state": "connected"}], "certificates": []}
 
 
 def test_info(daemon, ctl):
