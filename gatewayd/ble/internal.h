@@ -142,6 +142,8 @@ struct gw_gatt {
         unsigned attempts;
         int64_t not_before_ms;
         bool read_anew;                 /* its table was forgotten once */
+        bool was_paired; /* when its turn came */
+        bool pairs;      /* a person ordered a bond */
         bool ending;                    /* disconnected or removed, the reason may still come */
         bool after_resolved;            /* ServicesResolved came, objects may still follow */
         struct gw_error last;           /* of the last attempt, or why it ends */

@@ -172,6 +172,8 @@ static void pairing_begin(struct gw_gatt_task *task) {
         memcpy(pairing->agent.key, task->key, sizeof task->key);
         if (ble_open(task->ble, &options, &handler, task, &pairing->session) < 0)
                 task_fail(task, "out-of-memory", "%s", task->key);
+        else
+                pairing->session->pairs = true;
 }
 
 void pairing_next(struct ble *ble) {

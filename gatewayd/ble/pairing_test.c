@@ -205,6 +205,30 @@ static void test_one_at_a_time(void **state) {
         assert_int_equal(fixture_teardown(&made), 0);
 }
 
+/* The service pairs with a device that wants encryption and asks nobody: nobody ordered that, whatever `pairing` is. */
+static void test_bond_that_nobody_ordered(void **state) {
+        static const enum ble_pairing rows[] = { BLE_PAIRING_NEVER, BLE_PAIRING_JUST_WORKS };
+
+        (void) state;
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                void *made;
+                struct fixture *fixture = pairing_fixture(&made, rows[i]);
+                struct fake_device *device = one_device(fixture);
+
+                open_device(fixture, &fixture->one, KEY);
+                open_link(fixture, &fixture->one);
+                device->paired = true;
+                fake_set_property(&fixture->fake, device->path, "org.bluez.Device1", "Paired", "b", 1);
+                LOOP_UNTIL(fixture->loop, fixture->one.n_closed);
+                assert_string_equal(fixture->one.why.name, "encryption-required");
+                assert_string_equal(fixture->one.link_why.name, "encryption-required");
+                assert_int_equal(fake_count(&fixture->fake, "RemoveDevice"), 1);
+                assert_false(device->paired);
+                close_opening(&fixture->one);
+                assert_int_equal(fixture_teardown(&made), 0);
+        }
+}
+
 /* ---- bonds */
 
 static void count_peer(void *ctx, const struct gw_gatt_peer *peer) {
@@ -274,6 +298,7 @@ int main(void) {
                 cmocka_unit_test(test_agent_answers_for_one_device_only),
                 cmocka_unit_test(test_canceled),
                 cmocka_unit_test(test_one_at_a_time),
+                cmocka_unit_test(test_bond_that_nobody_ordered),
                 cmocka_unit_test_setup_teardown(test_unpair_and_forget, fixture_setup, fixture_teardown),
         };
 

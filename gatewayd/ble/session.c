@@ -316,6 +316,7 @@ void session_begin(struct gw_gatt *session, struct device *device) {
         session->state = SESSION_QUIET;
         session->device = device;
         session->adapter = device->adapter;
+        session->was_paired = device->paired || device->bonded;
         device->session = session;
         device->adapter->turn = session;
         device->adapter->n_sessions++;
@@ -346,12 +347,9 @@ static void forget_answered(void *ctx, sd_bus_message *reply, const sd_bus_error
         left(session);
 }
 
-/* A service that is missing may only be missing in what the gateway remembers of an older firmware. */
-static bool session_read_anew(struct gw_gatt *session) {
+/* RemoveDevice, which also disconnects and drops a bond; then `after`. */
+static bool session_forget(struct gw_gatt *session, enum session_state after) {
         sd_bus_message *message = NULL;
-        if (session->read_anew || session->device->bonded || session->device->paired)
-                return false;
-        session->read_anew = true;
         if (call_prepare(ble_bus(session->ble), session->adapter->path, BLUEZ_ADAPTER, "RemoveDevice", &message) < 0)
                 return false;
         if (sd_bus_message_append(message, "o", session->device->path) < 0) {
@@ -359,9 +357,39 @@ static bool session_read_anew(struct gw_gatt *session) {
                 return false;
         }
         timer_cancel(TAKE_PTR(session->pause));
+        call_cancel(&session->call);
         session->state = SESSION_FORGET;
-        session->after_leave = SESSION_WAIT;
+        session->after_leave = after;
         return call_send(&session->call, message, BLE_CALL_TIMEOUT_MS, forget_answered, session) >= 0;
+}
+
+/* A service that is missing may only be missing in what the gateway remembers of an older firmware. */
+static bool session_read_anew(struct gw_gatt *session) {
+        if (session->read_anew || session->device->bonded || session->device->paired)
+                return false;
+        session->read_anew = true;
+        return session_forget(session, SESSION_WAIT);
+}
+
+/*
+ * Where a device wants encryption the service pairs with it by itself, if no passkey is needed, and asks nobody. Bonds are made by `device pair`
+ * alone, so this one goes again.
+ */
+static bool session_was_paired(const struct gw_gatt *session) {
+        return (session->state == SESSION_RESOLVE || session->state == SESSION_OPEN) && session->device->paired && !session->was_paired && !session->pairs;
+}
+
+static void session_refuse_bond(struct gw_gatt *session) {
+        struct gw_error why;
+        gw_error_set(&session->last, "encryption-required", "%s wants a bond, and nobody ordered one", session->key);
+        if (!session_forget(session, SESSION_ENDED))
+                session_leave(session, SESSION_ENDED);
+        why = session->last; /* the service takes two seconds to disconnect, and nothing is sent meanwhile */
+        session->n_callbacks++;
+        links_end(session, &why);
+        tasks_end(session, &why);
+        session->n_callbacks--;
+        session_free_if_over(session);
 }
 
 static void table_missing(struct gw_gatt *session) {
@@ -433,7 +461,9 @@ void session_work(struct gw_gatt *session) {
                 session_on_nothing(session);
                 return;
         }
-        if (session->state == SESSION_QUIET && discovery_is_off(session->adapter)) {
+        if (session_was_paired(session)) {
+                session_refuse_bond(session);
+        } else if (session->state == SESSION_QUIET && discovery_is_off(session->adapter)) {
                 session_connect(session);
         } else if (session->state == SESSION_RESOLVE) {
                 session_resolve(session);
