@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/methods.h"
 
+#include <ctype.h>
+
 #include "base/str.h"
 #include "ble/ble.h"
 
@@ -10,14 +12,16 @@ static void drop_task(struct call *call) {
         ble_task_cancel(call->work);
 }
 
-/* "DE:06:3B:97:4C:D8" without its colons. */
-static bool key_of_address(const char *address, char ret_key[GW_GATT_KEY_SIZE]) {
+/* "DE:06:3B:97:4C:D8" or the same without colons; false: that is no address of a radio. */
+static bool key_of(const char *address, char ret_key[GW_GATT_KEY_SIZE]) {
         size_t used = 0;
-        if (!address || strlen(address) != 17)
-                return false;
-        for (; *address && used < GW_GATT_KEY_SIZE - 1; address++)
-                if (*address != ':')
-                        ret_key[used++] = *address;
+        for (; address && *address; address++) {
+                if (*address == ':' && used > 0 && used % 2 == 0)
+                        continue;
+                if (!isxdigit((unsigned char) *address) || used == GW_GATT_KEY_SIZE - 1)
+                        return false;
+                ret_key[used++] = (char) toupper((unsigned char) *address);
+        }
         ret_key[used] = '\0';
         return used == GW_GATT_KEY_SIZE - 1;
 }
@@ -31,17 +35,14 @@ static struct gw_device *find_bluetooth(struct call *call, char ret_key[GW_GATT_
         struct gw_device *device = fleet_find_by_words(call->api->options.fleet, call_text(call, "id"), &err);
         if (device && !call->api->options.ble)
                 gw_error_set(&err, "no-adapter", "this gatewayd has no Bluetooth");
-        else if (device && !device_attribute(device, "address_type"))
-                gw_error_set(&err, "not-supported", "%s is no Bluetooth device, or was never heard", device->id);
+        else if (device && !key_of(device_address(device), ret_key) && !key_of(device_key(device), ret_key)) /* the bond is with the address it has now */
+                gw_error_set(&err, "not-supported", "%s is no Bluetooth device", device->id);
         else if (device && !device->adopted && !device_is_private(device))
                 gw_error_set(&err, "not-adopted", "%s is not adopted", device->id);
         if (gw_error_is_set(&err)) {
                 call_fail(call, &err, NULL);
                 return NULL;
         }
-        /* Where its address changed, the bond is with the new one. */
-        if (!key_of_address(device_address(device), ret_key))
-                (void) str_copy(ret_key, GW_GATT_KEY_SIZE, device_key(device));
         return device;
 }
 

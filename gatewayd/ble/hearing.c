@@ -285,11 +285,11 @@ struct listing {
         const struct ble *ble;
 };
 
-/* Known on several adapters it is told once: of the one that hears it best. */
+/* Known on several adapters it is told once: of the one that hears it best. Bonds of adapters that are not ours to use are others' affair. */
 static void list_device(void *ctx, struct device *device) {
         struct listing *listing = ctx;
         struct peer_view view;
-        if (!device->key[0] || (listing->bonds && !device->bonded && !device->paired))
+        if (!device->key[0] || (listing->bonds && ((!device->bonded && !device->paired) || !device->adapter->used)))
                 return;
         if (!listing->bonds && queue_device(listing->ble, device->key, false) != device)
                 return;
