@@ -253,7 +253,7 @@ def test_the_state_is_wiped_in_mid_campaign(site, server, age_h, tmp_path):
                                     policy={"waves": [{"percent": 100}], "concurrency": 1}))
     desk.publish(f"{OWN}/desired/m-1", jws, retain=True)
     if age_h:  # an old document that this store has never heard of
-        desk.take(lambda message: message.topic == f"{OWN}/campaign/m-1" and message.json["campaign"]["state"] == "paused")
+        desk.take(lambda message: message.topic == f"{OWN}/campaign/m-1" and message.json and message.json["campaign"]["state"] == "paused")
         desk.call("campaign.continue", {"jws": place.signer.command("campaign.continue", {"id": "m-1"})})
     desk.take(lambda message: message.topic == f"{OWN}/event" and message.json["type"] == "job-result")
     epoch = desk.call("campaign.report", {"id": "m-1"})["epoch"]
