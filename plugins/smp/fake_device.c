@@ -19,8 +19,10 @@ struct answer {
 
 /* In packets, one of which may be lost. */
 static void notify(struct fake_device *device, struct scripted_link *link, const uint8_t *bytes, size_t size) {
-        for (size_t at = 0; at < size; at += link->max_datagram) {
-                size_t piece = size - at < link->max_datagram ? size - at : link->max_datagram;
+        const size_t packet_max = link->max_datagram; /* the last one may have the link closed */
+
+        for (size_t at = 0; at < size; at += packet_max) {
+                size_t piece = size - at < packet_max ? size - at : packet_max;
 
                 if (++device->n_notified != device->lose_packet)
                         scripted_link_receive(link, bytes + at, piece);
