@@ -58,6 +58,7 @@ MOMENTS = {
 }
 ANY_TIME_S = 0.6
 P_ANY_TIME, P_BROKER_AWAY, P_THIS_DEVICE = 0.3, 0.08, 0.3
+N_RARE = 4  # so many that were not met do not keep the others waiting
 
 
 class Ear:
@@ -135,7 +136,8 @@ class Killer:
             return False
         self.picked = fitting[0]
         self.left.remove(self.picked)
-        self.left = self.left or list(MOMENTS)
+        if len(self.left) <= N_RARE:
+            self.left = list(MOMENTS)
         return True
 
     def strike(self, name):
