@@ -157,11 +157,12 @@ class Killer:
 
 def hand_over(place, killer, name):
     """The order comes and the daemon dies. As a command it is sent again until there is an answer, and then it stands; as the desired state
-    nobody sends anything again."""
+    nobody sends anything again, and it stands when there is a document of it."""
     jws = place.order(name, policy=POLICY)
     if killer.chance.random() < 0.5:
         place.desk.publish(f"{OWN}/desired/{name}", jws, retain=True)
         killer.kill_and_start("a desired order", 0.03)
+        place.desk.messages.append(place.desk.take(lambda message: message.topic == f"{OWN}/campaign/{name}"))
         return
     place.desk.request(f"{OWN}/command", "campaign.start", {"jws": jws})
     killer.kill_and_start("an order", 0.03)
