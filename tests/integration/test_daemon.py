@@ -288,7 +288,8 @@ def test_callers_that_vanish(gateway):
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(str(gw.socket_path))
             line = json.dumps({"jsonrpc": "2.0", "id": 1, "method": chance.choice(["gateway.health", "device.list", "events.subscribe"])}).encode() + b"\n"
-            connection.sendall(line[:chance.randrange(len(line) + 1)])
+            with contextlib.suppress(BrokenPipeError):  # one too many is cut off, perhaps before it speaks
+                connection.sendall(line[:chance.randrange(len(line) + 1)])
     assert gw.call("gateway.info")["id"] == "test-gateway"
 
 

@@ -19,6 +19,7 @@ INSTALLED = {
     "usr/lib/systemd/system/gatewayd.service": FILE,
     "usr/lib/sysusers.d/gatewayd.conf": FILE,
     "usr/share/bash-completion/completions/gatewayctl": FILE,
+    "usr/share/dbus-1/system.d/gatewayd.conf": FILE,
     "usr/share/doc/gatewayd/CONFIGURATION.md": FILE,
 }
 
