@@ -17,6 +17,7 @@ struct follow_gateway {
         char epoch[32];                  /* of its last event; a broker may hand over the same one again */
         int64_t seq;
         bool over;
+        bool told; /* by news that came since the last look() was asked: its answer may be older */
         bool idle; /* none of its devices is meant: it may stay as it is until the deadline */
 };
 
@@ -152,6 +153,14 @@ static void note_work(struct follow *follow, const char *id, const char *device,
         set_job(follow, id, device, data, progress_set);
 }
 
+static void note_news(struct follow *follow, const char *id, const struct json *campaign) {
+        struct follow_gateway *gateway = gateway_of(follow, id);
+
+        note_campaign(follow, id, campaign);
+        if (gateway)
+                gateway->told = true;
+}
+
 static void on_news(void *ctx, const char *method, const struct json *params) {
         const char *type = json_member_text(params, "type"), *device = json_member_text(params, "device"),
                    *gateway = json_member_text(params, "gateway");
@@ -164,7 +173,7 @@ static void on_news(void *ctx, const char *method, const struct json *params) {
         else if (strcmp(method, "event") != 0 || is_repeated(follow, params))
                 return;
         else if (str_equal(type, "campaign-state"))
-                note_campaign(follow, gateway, json_child(params, "data"));
+                note_news(follow, gateway, json_child(params, "data"));
         else if (str_equal(type, "job-state") || str_equal(type, "job-result"))
                 note_work(follow, gateway, device, json_child(params, "data"));
 }
@@ -181,24 +190,32 @@ static int subscribe(struct follow *follow, struct failure *failure) {
         return r;
 }
 
+static void note_looked(struct follow *follow, const char *id, const struct json *campaign) {
+        const struct follow_gateway *gateway = campaign ? gateway_of(follow, id) : NULL;
+
+        if (!gateway || !gateway->told)
+                note_campaign(follow, id, campaign);
+        note_counts(follow, id, campaign);
+}
+
 /* How everything stands now, whatever was missed. */
 static int look(struct follow *follow, struct json **ret_campaign, struct failure *failure) {
         _cleanup_members_ struct members params = members_new();
         _cleanup_json_ struct json *result = NULL;
         int r;
 
+        for (size_t i = 0; i < follow->n_gateways; i++)
+                follow->gateways[i].told = false;
         members_text(&params, "id", follow->campaign);
         members_number(&params, "limit", 1000);
         r = session_call_pages(follow->session, "campaign.get", &params, "jobs", &result, failure);
         if (r < 0)
                 return r;
-        note_campaign(follow, NULL, json_child(result, "campaign"));
-        note_counts(follow, NULL, json_child(result, "campaign"));
+        note_looked(follow, NULL, json_child(result, "campaign"));
         JSON_FOREACH_ITEM(i, entry, json_child(result, "gateways")) {
                 const char *id = json_member_text(entry, "gateway");
                 const struct json *campaign = json_child(json_child(entry, "result"), "campaign");
-                note_campaign(follow, id, campaign);
-                note_counts(follow, id, campaign);
+                note_looked(follow, id, campaign);
         }
         JSON_FOREACH_ITEM(i, job, json_child(result, "jobs"))
         set_job(follow, json_member_text(job, "gateway"), json_member_text(job, "device"), job, progress_look);
