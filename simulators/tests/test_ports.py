@@ -308,6 +308,7 @@ def test_serial_port_goes_with_a_reset(simulate, tmp_path):
     simulator = simulate("--pty", tmp_path / "board", "--reset-unplugs", "--renames", "--reset-ms", 1, "--boot-ms", 1)
     events, client = simulator.subscribe(), SerialClient(simulator.devices[0]["path"])
     client.send(request(0, 5, {}, WRITE))  # its answer may go with the port before it is read
+    await_event(events, "reset")
     await_event(events, "boot")
     path = simulator.control(device=0, do="state")["path"]
     assert path == simulator.devices[0]["path"] + "-2" and not os.path.lexists(simulator.devices[0]["path"])
