@@ -21,6 +21,7 @@ class Port:
         self.device = device
         self.link = Link(device.options, device.index)
         self._wake = None
+        self._resets = 0
         self.options_changed()
 
     @property
@@ -39,6 +40,9 @@ class Port:
     def _after(self, answers):
         for when, peer, answer in answers:
             self.transmit(when, peer, answer)
+        resets, self._resets = self._resets, self.device.stats["resets"]
+        if self.device.options.reset_unplugs and resets != self._resets and self.is_open:
+            self.close()  # gone with the reset, also where the device is up again by now
         if self.present != self.is_open:
             if self.is_open:
                 self.close()
