@@ -99,7 +99,8 @@ static void tell_paused(struct follow *follow, const struct follow_gateway *gate
         fflush(stdout);
 }
 
-static void note_campaign(struct follow *follow, const char *id, const struct json *campaign) {
+/* is_old: news that came meanwhile say how it stands; a pause that is over by now is told all the same. */
+static void note_campaign(struct follow *follow, const char *id, const struct json *campaign, bool is_old) {
         const char *text = json_member_text(campaign, "state"), *reason = json_member_text(campaign, "reason");
         struct follow_gateway *gateway;
         enum campaign_state state;
@@ -109,14 +110,16 @@ static void note_campaign(struct follow *follow, const char *id, const struct js
         /* What was asked for page by page may be older than the news that came in between: over is over. */
         gateway->over = gateway->over || campaign_state_is_final(state);
         if (state != CAMPAIGN_STATE_PAUSED) {
-                gateway->paused[0] = '\0';
+                if (!is_old)
+                        gateway->paused[0] = '\0';
                 return;
         }
         if (!reason)
                 reason = "by a person";
         if (strcmp(gateway->paused, reason) != 0)
                 tell_paused(follow, gateway, reason);
-        str_copy(gateway->paused, sizeof gateway->paused, reason);
+        if (!is_old)
+                str_copy(gateway->paused, sizeof gateway->paused, reason);
 }
 
 /* A gateway whose connection to the broker broke sends again what may not have arrived. */
@@ -156,7 +159,7 @@ static void note_work(struct follow *follow, const char *id, const char *device,
 static void note_news(struct follow *follow, const char *id, const struct json *campaign) {
         struct follow_gateway *gateway = gateway_of(follow, id);
 
-        note_campaign(follow, id, campaign);
+        note_campaign(follow, id, campaign, false);
         if (gateway)
                 gateway->told = true;
 }
@@ -193,8 +196,7 @@ static int subscribe(struct follow *follow, struct failure *failure) {
 static void note_looked(struct follow *follow, const char *id, const struct json *campaign) {
         const struct follow_gateway *gateway = campaign ? gateway_of(follow, id) : NULL;
 
-        if (!gateway || !gateway->told)
-                note_campaign(follow, id, campaign);
+        note_campaign(follow, id, campaign, gateway && gateway->told);
         note_counts(follow, id, campaign);
 }
 
