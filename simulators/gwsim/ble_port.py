@@ -62,6 +62,9 @@ class BlePort(Port):
 
     @property
     def present(self):
+        """A device that went away has dropped its link before it can be found again, under whatever address."""
+        if not self.is_open and any(peripheral.connected for peripheral in self.peripherals):
+            return False
         return self.device.port_present and self.device.phase == "running"
 
     def options_changed(self):
@@ -86,6 +89,7 @@ class BlePort(Port):
 
     def _link_changed(self, peripheral, connected):
         self.assembly.clear()
+        self.pump()
         self.device.event("link-up" if connected else "link-down", adapter=peripheral.adapter)
 
     # --- to the device ------------------------------------------------------------------------------------------

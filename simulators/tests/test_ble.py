@@ -46,6 +46,7 @@ class FakePeripheral:
         self.adapter = adapter
         self.on_datagram = self.on_link = None
         self.battery = None
+        self.connected = False
         self.refresh_ms = None
         self.max_notification = mtu - 5
         self.channel = self
@@ -162,6 +163,17 @@ def test_comes_back_under_another_address_and_name():
     assert air.on_air() == [None, "new-3"]
     assert air.port.address() == {"transport": "ble", "adapter": "hci2", "address": "00:00:00:00:00:02", "name": "new-3"}
     assert air.ask(0, 0, {"d": "hello"}, WRITE) == {"r": "hello"}
+
+
+def test_is_not_found_again_before_its_link_is_gone():
+    air = Air(adapters=2, adv_name="one")
+    air.peripherals[0].connected = True
+    air.ask(0, 5, {}, WRITE)
+    air.clock.wait(5)
+    assert air.on_air() == [None, None]
+    air.peripherals[0].connected = False
+    air.peripherals[0].on_link(False)
+    assert air.on_air() == [None, "one"]
 
 
 @pytest.mark.parametrize("unplugs", [False, True])
