@@ -197,12 +197,21 @@ class _Channel(_Exported):
         return self.subscribed
 
 
-class Agent(dbus.service.Object):
-    """Answers for all peripherals of the process when a central pairs: agrees, and shows `passkey` as a device with a label would."""
+class Rejected(dbus.DBusException):
+    _dbus_error_name = "org.bluez.Error.Rejected"
 
-    def __init__(self, bus, passkey):
-        self.passkey = passkey
+
+class Agent(dbus.service.Object):
+    """Answers for the peripherals of the process when a central pairs with one of them: agrees, and knows `passkey` as a device with a label
+    does. bluetoothd asks it, the default agent, for every adapter; what is not ours is refused."""
+
+    def __init__(self, bus, passkey, is_ours):
+        self.passkey, self.is_ours = passkey, is_ours
         super().__init__(bus, ROOT + "/agent")
+
+    def _check(self, device):
+        if not self.is_ours(device):
+            raise Rejected(f"{device} is not a simulated device's")
 
     @dbus.service.method(AGENT)
     def Release(self):
@@ -214,26 +223,20 @@ class Agent(dbus.service.Object):
 
     @dbus.service.method(AGENT, in_signature="o", out_signature="u")
     def RequestPasskey(self, device):
+        self._check(device)
         return dbus.UInt32(self.passkey)
-
-    @dbus.service.method(AGENT, in_signature="ouq")
-    def DisplayPasskey(self, device, passkey, entered):
-        self.shown(int(passkey))
 
     @dbus.service.method(AGENT, in_signature="ou")
     def RequestConfirmation(self, device, passkey):
-        pass
+        self._check(device)
 
     @dbus.service.method(AGENT, in_signature="o")
     def RequestAuthorization(self, device):
-        pass
+        self._check(device)
 
     @dbus.service.method(AGENT, in_signature="os")
     def AuthorizeService(self, device, uuid):
-        pass
-
-    def shown(self, passkey):
-        """To be replaced by who wants to know it."""
+        self._check(device)
 
 
 class Bluez:
@@ -256,7 +259,8 @@ class Bluez:
 
     def use_agent(self, capability, passkey=0):
         """capability: as org.bluez.AgentManager1 names them; what all peripherals of this process can show or take in."""
-        self.agent = Agent(self.bus, passkey)
+        self.agent = Agent(self.bus, passkey,
+                           lambda device: any(device.startswith(peripheral.adapter_path + "/") for peripheral in self.peripherals))
         self._capability = capability
 
     def call(self, path, interface, method, *arguments, done=lambda *_: None, failed=lambda problem: None):

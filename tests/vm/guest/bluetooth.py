@@ -24,7 +24,6 @@ SETTINGS = {
     ("General", "ControllerMode"): "le",
     ("General", "DiscoverableTimeout"): 0,
     ("General", "PairableTimeout"): 0,
-    ("General", "JustWorksRepairing"): "always",
     # One ATT bearer, as with most devices. BlueZ to BlueZ would open more (EATT).
     ("GATT", "Channels"): 1,
     # What Nordic's firmware has. Above 512, BlueZ as the peripheral loses writes.
@@ -32,7 +31,7 @@ SETTINGS = {
     ("GATT", "Cache"): "no",
     ("Policy", "AutoEnable"): "true",
 }
-AWAY = ("org.freedesktop.DBus.Error.ServiceUnknown", "org.freedesktop.DBus.Error.NameHasNoOwner", "org.freedesktop.DBus.Error.NoReply")
+AWAY = tuple("org.freedesktop.DBus.Error." + name for name in ("ServiceUnknown", "NameHasNoOwner", "NoReply", "Spawn."))
 PATIENCE_S = 30
 LOOK_MS = 200
 CLASSIC_MIN_MTU = 48
@@ -76,7 +75,7 @@ def objects():
     try:
         return dbus.Interface(bus().get_object(BLUEZ, "/", introspect=False), OBJECTS).GetManagedObjects()
     except dbus.DBusException as problem:
-        if problem.get_dbus_name() in AWAY:
+        if problem.get_dbus_name().startswith(AWAY):
             return {}
         raise
 
@@ -144,6 +143,8 @@ class Bluetooth:
             if process and process.poll() is None:
                 fields = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
                 found[name] = (int(fields[11]) + int(fields[12])) / 100
+            elif process:
+                found[name] = f"ended with {process.returncode}"
         return found
 
     def stop(self):

@@ -30,7 +30,7 @@ PYTHON = "usr/lib/python3.11"
 PYTHON_WITHOUT = re.compile(r"(^|/)(test|idlelib|lib2to3|ensurepip|pydoc_data|tkinter|turtledemo|config-3.*)(/|$)")
 PYTHON_PACKAGES = ["dbus", "_dbus_bindings", "_dbus_glib_bindings", "gi", "cbor2", "_cbor2", "jsonschema", "attr", "attrs", "pyrsistent",
                    "_pyrsistent_version"]
-GUEST_WITHOUT = re.compile(r"^usr/share/(doc|man|zsh|lintian)/|^usr/bin/[a-z0-9]*-tester$|^lib/systemd/|^usr/lib/(systemd|cups)/")
+GUEST_WITHOUT = re.compile(r"^usr/share/(doc|man|zsh|lintian|dbus-1/system-services)/|^usr/bin/[a-z0-9]*-tester$|^lib/systemd/|^usr/lib/(systemd|cups)/")
 COMPRESSIONS = {b"\xfd7zXZ": lambda data: lzma.LZMADecompressor().decompress(data), b"\x1f\x8b": lambda data: zlib.decompressobj(31).decompress(data),
                 b"BZh": lambda data: bz2.BZ2Decompressor().decompress(data)}
 
