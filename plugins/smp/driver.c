@@ -16,7 +16,7 @@ bool driver_has_run(const struct driver *driver, const char *key) {
         return false;
 }
 
-static int start(const struct gw_host *host, const struct transport *transport, struct driver **ret_driver, struct gw_error *err) {
+static int start(const struct gw_host *host, const struct transport *transport, void **ret_driver, struct gw_error *err) {
         struct driver *driver = calloc(1, sizeof *driver);
         int r = driver ? 0 : -ENOMEM;
 
@@ -38,30 +38,15 @@ static int start(const struct gw_host *host, const struct transport *transport, 
 }
 
 static int start_serial(const struct gw_host *host, void **ret_driver, struct gw_error *err) {
-        struct driver *driver;
-        int r = start(host, &transport_serial, &driver, err);
-
-        if (r == 0)
-                *ret_driver = driver;
-        return r;
+        return start(host, &transport_serial, ret_driver, err);
 }
 
 static int start_udp(const struct gw_host *host, void **ret_driver, struct gw_error *err) {
-        struct driver *driver;
-        int r = start(host, &transport_udp, &driver, err);
-
-        if (r == 0)
-                *ret_driver = driver;
-        return r;
+        return start(host, &transport_udp, ret_driver, err);
 }
 
 static int start_ble(const struct gw_host *host, void **ret_driver, struct gw_error *err) {
-        struct driver *driver;
-        int r = start(host, &transport_ble, &driver, err);
-
-        if (r == 0)
-                *ret_driver = driver;
-        return r;
+        return start(host, &transport_ble, ret_driver, err);
 }
 
 static void stop(void *driver_ctx) {
@@ -73,14 +58,12 @@ static void stop(void *driver_ctx) {
         free(driver);
 }
 
-static int scan(void *driver, int64_t duration_ms, void (*done)(void *ctx), void *ctx, struct gw_error *err) {
-        return scan_start(driver, duration_ms, done, ctx, err);
-}
-
-static int scan_ble(void *driver_ctx, int64_t duration_ms, void (*done)(void *ctx), void *ctx, struct gw_error *err) {
+static int scan(void *driver_ctx, int64_t duration_ms, void (*done)(void *ctx), void *ctx, struct gw_error *err) {
         struct driver *driver = driver_ctx;
 
-        return radio_scan(driver->radio, duration_ms, done, ctx, err);
+        if (driver->radio)
+                return radio_scan(driver->radio, duration_ms, done, ctx, err);
+        return scan_start(driver, duration_ms, done, ctx, err);
 }
 
 static int plan(void *driver, const struct gw_plan_request *request, struct gw_plan *ret_plan, struct gw_error *err) {
@@ -104,57 +87,38 @@ static void free_run(void *run_ctx) {
         run_free(run_ctx);
 }
 
-#define OPERATIONS                                                                                                                         \
-        {                                                                                                                                  \
+static const char *const formats[] = { "mcuboot", "ncs-zip", NULL };
+
+/* What a driver does not have of its own. */
+#define COMMON_MEMBERS                                                                                                                     \
+        .operations = {                                                                                                                    \
                 [GW_OPERATION_UPDATE] = { steps_update, STEPS_UPDATE_COUNT },                                                              \
                 [GW_OPERATION_INSPECT] = { steps_inspect, STEPS_INSPECT_COUNT },                                                           \
                 [GW_OPERATION_DIAGNOSE] = { steps_diagnose, STEPS_DIAGNOSE_COUNT },                                                        \
-        }
-
-static const char *const formats[] = { "mcuboot", "ncs-zip", NULL };
+        },                                                                                                                                 \
+        .stop = stop, .scan = scan, .plan = plan, .run_new = new_run, .run_stop = stop_run, .run_free = free_run, .formats = formats
 
 const struct gw_driver driver_serial = {
         .name = "smp-serial",
         .summary = "Zephyr devices with MCUmgr (SMP) on a serial port",
         .device_settings = tuning_serial_settings,
-        .operations = OPERATIONS,
         .auto_adopt = true,
         .start = start_serial,
-        .stop = stop,
-        .scan = scan,
-        .plan = plan,
-        .run_new = new_run,
-        .run_stop = stop_run,
-        .run_free = free_run,
-        .formats = formats,
+        COMMON_MEMBERS,
 };
 
 const struct gw_driver driver_udp = {
         .name = "smp-udp",
         .summary = "Zephyr devices with MCUmgr (SMP) over UDP",
         .device_settings = tuning_udp_settings,
-        .operations = OPERATIONS,
         .start = start_udp,
-        .stop = stop,
-        .scan = scan,
-        .plan = plan,
-        .run_new = new_run,
-        .run_stop = stop_run,
-        .run_free = free_run,
-        .formats = formats,
+        COMMON_MEMBERS,
 };
 
 const struct gw_driver driver_ble = {
         .name = "smp-ble",
         .summary = "Zephyr devices with MCUmgr (SMP) over Bluetooth LE",
         .device_settings = tuning_ble_settings,
-        .operations = OPERATIONS,
         .start = start_ble,
-        .stop = stop,
-        .scan = scan_ble,
-        .plan = plan,
-        .run_new = new_run,
-        .run_stop = stop_run,
-        .run_free = free_run,
-        .formats = formats,
+        COMMON_MEMBERS,
 };

@@ -4,12 +4,7 @@
 #include <stdlib.h>
 
 #include "identity.h"
-
-struct waiter {
-        struct waiter *next;
-        void (*done)(void *ctx);
-        void *ctx;
-};
+#include "waiters.h"
 
 struct heard {
         char key[GW_GATT_KEY_SIZE];
@@ -168,19 +163,6 @@ void radio_listen(struct radio *radio) {
 
 /* ---- scan */
 
-static void waiters_tell(struct radio *radio) {
-        struct waiter *waiters = radio->waiters;
-
-        radio->waiters = NULL;
-        while (waiters) {
-                struct waiter *waiter = waiters;
-
-                waiters = waiter->next;
-                waiter->done(waiter->ctx);
-                free(waiter);
-        }
-}
-
 /* Whoever was known before is not told again at once. */
 static void heard_in_scan(void *ctx, const struct gw_gatt_peer *peer) {
         struct radio *radio = ctx;
@@ -192,6 +174,7 @@ static void heard_in_scan(void *ctx, const struct gw_gatt_peer *peer) {
 static void scanned(void *ctx, const struct gw_error *why, const uint8_t *data, size_t size) {
         struct radio *radio = ctx;
         const struct gw_host *host = radio->driver->host;
+        struct waiter *waiters;
 
         (void) data;
         (void) size;
@@ -200,12 +183,13 @@ static void scanned(void *ctx, const struct gw_error *why, const uint8_t *data, 
                 host->log->write(host, NULL, GW_LOG_WARNING, "smp-ble: looking for devices: %s", why->text);
         else
                 host->gatt->peers(host, heard_in_scan, radio);
-        waiters_tell(radio);
+        waiters = radio->waiters;
+        radio->waiters = NULL;
+        waiters_tell(waiters);
 }
 
 int radio_scan(struct radio *radio, int64_t duration_ms, void (*done)(void *ctx), void *ctx, struct gw_error *err) {
         const struct gw_host *host = radio->driver->host;
-        struct waiter *waiter;
         int r = host->gatt ? host->gatt->state(host, err) : -ENOTSUP;
 
         if (r == -ENOTSUP)
@@ -213,19 +197,15 @@ int radio_scan(struct radio *radio, int64_t duration_ms, void (*done)(void *ctx)
         if (r < 0)
                 return r;
         radio_listen(radio);
-        waiter = calloc(1, sizeof *waiter);
-        if (!radio->scan)
+        if (!radio->scan) {
                 radio->scan_since_ms = host->timer->now_ms(host);
-        if (waiter && !radio->scan)
                 r = host->gatt->scan(host, duration_ms, scanned, radio, &radio->scan);
-        if (!waiter || r < 0) {
-                free(waiter);
-                gw_error_set(err, "out-of-memory", "no memory for a scan");
-                return -ENOMEM;
         }
-        *waiter = (struct waiter){ .next = radio->waiters, .done = done, .ctx = ctx };
-        radio->waiters = waiter;
-        return 0;
+        if (r == 0)
+                r = waiters_add(&radio->waiters, done, ctx);
+        if (r < 0)
+                gw_error_set(err, "out-of-memory", "no memory for a scan");
+        return r;
 }
 
 /* ---- life */
@@ -262,11 +242,6 @@ void radio_free(struct radio *radio) {
                 host->gatt->watch_end(radio->watch);
                 host->gatt->task_cancel(radio->scan);
         }
-        while (radio->waiters) {
-                struct waiter *waiter = radio->waiters;
-
-                radio->waiters = waiter->next;
-                free(waiter);
-        }
+        waiters_free(radio->waiters);
         free(radio);
 }

@@ -6,7 +6,6 @@
 #include "radio.h"
 #include "scan.h"
 
-static void run_hurry(struct smp_run *run);
 static void on_opened(void *ctx);
 static void on_closed(void *ctx, const struct gw_error *why);
 static void on_refused(void *ctx, const struct smp_refusal *refusal);
@@ -199,6 +198,13 @@ void run_go_back(struct smp_run *run) {
         run_sent(run, smp_os_reset(run->client, &options, run_on_answer, run, &run->request), reset_answered);
 }
 
+/* What waits for its time is done now. */
+static void run_hurry(struct smp_run *run) {
+        run->host->timer->cancel(run->timer);
+        run->timer = NULL;
+        run_timer(run, 0, run->timer_continue);
+}
+
 /* The device may run the new image on trial, or is about to. */
 static bool may_be_on_trial(const struct smp_run *run) {
         return run_is_update(run) && run->notes.phase >= BLOB_READY && run->notes.n_resets > 0 && run_reverts(run) && !run->way.permanent &&
@@ -248,13 +254,6 @@ void run_timer(struct smp_run *run, int64_t delay_ms, run_continue then) {
         run->timer = NULL;
         gw_error_set(&err, "out-of-memory", "no memory for a timer");
         run_again(run, &err);
-}
-
-/* What waits for its time is done now. */
-static void run_hurry(struct smp_run *run) {
-        run->host->timer->cancel(run->timer);
-        run->timer = NULL;
-        run_timer(run, 0, run->timer_continue);
 }
 
 static void on_committed(void *ctx) {

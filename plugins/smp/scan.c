@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "facts.h"
+#include "waiters.h"
 
 #define ANSWER_TIMEOUT_MS 1000
 
@@ -26,12 +27,6 @@ struct target {
         struct transport_session session;
         struct smp_probe *probe;
         struct answers *answers; /* while there is a client */
-};
-
-struct waiter {
-        struct waiter *next;
-        void (*done)(void *ctx);
-        void *ctx;
 };
 
 struct scan {
@@ -69,12 +64,7 @@ void scan_free(struct scan *scan) {
                 target_stop(target);
                 free(target);
         }
-        while (scan->waiters) {
-                struct waiter *waiter = scan->waiters;
-
-                scan->waiters = waiter->next;
-                free(waiter);
-        }
+        waiters_free(scan->waiters);
         free(scan);
 }
 
@@ -90,13 +80,7 @@ static void finish(struct scan *scan) {
         scan->waiters = NULL;
         scan->driver->scan = NULL;
         scan_free(scan);
-        while (waiters) {
-                struct waiter *waiter = waiters;
-
-                waiters = waiter->next;
-                waiter->done(waiter->ctx);
-                free(waiter);
-        }
+        waiters_tell(waiters);
 }
 
 /* ---- one target */
@@ -274,16 +258,6 @@ static void add_port(void *ctx, const struct gw_serial_port *port) {
                 snprintf(target->product, sizeof target->product, "%s", port->product);
 }
 
-static int waiter_add(struct scan *scan, void (*done)(void *ctx), void *ctx) {
-        struct waiter *waiter = calloc(1, sizeof *waiter);
-
-        if (!waiter)
-                return -ENOMEM;
-        *waiter = (struct waiter){ .next = scan->waiters, .done = done, .ctx = ctx };
-        scan->waiters = waiter;
-        return 0;
-}
-
 static int scan_new(struct driver *driver, int64_t duration_ms, struct scan **ret_scan) {
         const struct gw_host *host = driver->host;
         struct scan *scan = calloc(1, sizeof *scan);
@@ -310,7 +284,7 @@ int scan_start(struct driver *driver, int64_t duration_ms, void (*done)(void *ct
         int r = driver->scan ? 0 : scan_new(driver, duration_ms, &driver->scan);
 
         if (r == 0)
-                r = waiter_add(driver->scan, done, ctx);
+                r = waiters_add(&driver->scan->waiters, done, ctx);
         if (r < 0)
                 gw_error_set(err, "out-of-memory", "no memory for a scan");
         return r;

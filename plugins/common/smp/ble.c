@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 
+#include "common/smp/reserve.h"
 #define SERIAL_NUMBER "00002a25-0000-1000-8000-00805f9b34fb" /* Device Information service, Bluetooth assigned numbers */
 
 /*
@@ -106,19 +107,6 @@ static int flush(struct smp_ble *ble) {
         return 0;
 }
 
-static int reserve(struct smp_ble *ble, size_t size) {
-        uint8_t *message;
-
-        if (size <= ble->message_capacity)
-                return 0;
-        message = realloc(ble->message, size);
-        if (!message)
-                return -ENOMEM;
-        ble->message = message;
-        ble->message_capacity = size;
-        return 0;
-}
-
 static int ble_send(struct gw_link *link, const void *data, size_t size) {
         struct smp_ble *ble = ble_of(link);
         int r;
@@ -131,7 +119,7 @@ static int ble_send(struct gw_link *link, const void *data, size_t size) {
                 ble->writable_wanted = true;
                 return -EAGAIN;
         }
-        r = reserve(ble, size);
+        r = smp_reserve(&ble->message, &ble->message_capacity, size);
         if (r < 0)
                 return r;
         memcpy(ble->message, data, size);

@@ -4,25 +4,13 @@
 #include <stdlib.h>
 
 #include "common/smp/frame.h"
+#include "common/smp/reserve.h"
 
 #define PIECES_APART_MAX_MS 5000 /* the pieces of one answer follow each other within connection intervals */
 
 void smp_ble_assembly_deinit(struct smp_ble_assembly *assembly) {
         free(assembly->bytes);
         *assembly = (struct smp_ble_assembly){ 0 };
-}
-
-static int reserve(struct smp_ble_assembly *assembly, size_t size) {
-        uint8_t *bytes;
-
-        if (size <= assembly->capacity)
-                return 0;
-        bytes = realloc(assembly->bytes, size);
-        if (!bytes)
-                return -ENOMEM;
-        assembly->bytes = bytes;
-        assembly->capacity = size;
-        return 0;
 }
 
 static void drop(struct smp_ble_assembly *assembly) {
@@ -66,7 +54,7 @@ int smp_ble_assembly_feed(struct smp_ble_assembly *assembly, int64_t now_ms, con
                         assembly->n_broken++;
                         return 0;
                 }
-                r = reserve(assembly, whole);
+                r = smp_reserve(&assembly->bytes, &assembly->capacity, whole);
                 if (r < 0)
                         return r;
                 assembly->wanted = whole;

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "common/smp/reserve.h"
 /* Bytes given to the byte link at once: it takes all or nothing, and its queue may be smaller than a message. */
 #define PIECE_MAX 1024
 
@@ -55,19 +56,6 @@ static int lines_flush(struct smp_console *console) {
         return 0;
 }
 
-static int lines_reserve(struct smp_console *console, size_t size) {
-        uint8_t *lines;
-
-        if (size <= console->lines_capacity)
-                return 0;
-        lines = realloc(console->lines, size);
-        if (!lines)
-                return -ENOMEM;
-        console->lines = lines;
-        console->lines_capacity = size;
-        return 0;
-}
-
 static int console_send(struct gw_link *link, const void *data, size_t size) {
         struct smp_console *console = (struct smp_console *) link;
         int r;
@@ -80,7 +68,7 @@ static int console_send(struct gw_link *link, const void *data, size_t size) {
                 console->writable_wanted = true;
                 return -EAGAIN;
         }
-        r = lines_reserve(console, smp_console_encoded_size(size));
+        r = smp_reserve(&console->lines, &console->lines_capacity, smp_console_encoded_size(size));
         if (r < 0)
                 return r;
         console->lines_sent = console->lines_size = 0;
