@@ -188,7 +188,7 @@ static void write_on(void *ctx, int result) {
 
 static void test_checkpoints_keep_the_log_short(void **state) {
         struct fixture *fixture = *state;
-        struct chain chain = { .store = fixture->store, .n_left = 3000 };
+        struct chain chain = { .store = fixture->store, .n_left = 6000 };
         struct store_statistics last;
 
         write_on(&chain, 0);
