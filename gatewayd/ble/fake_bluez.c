@@ -497,8 +497,9 @@ static void call_device(struct fake_bluez *fake, struct fake_device *device, con
                         answer_error(fake->held, "Failed:le-connection-abort-by-local");
                         fake->held = sd_bus_message_unref(fake->held);
                 }
-                fake_disconnect(device, NULL);
-                answer_ok(call);
+                answer_ok(call); /* first, as bluetoothd does */
+                if (!device->hold_lost)
+                        fake_disconnect(device, NULL);
         } else if (strcmp(member, "Pair") == 0) {
                 pair(fake, device, call);
         } else {
@@ -529,7 +530,7 @@ static void call_characteristic(struct fake_characteristic *characteristic, cons
                 if (!fails(call, &characteristic->write_errors))
                         hand_over_socket(call, characteristic, &characteristic->write_fd);
         } else if (strcmp(member, "StartNotify") == 0) {
-                if (fails(call, &characteristic->notify_errors))
+                if (fails(call, &characteristic->start_errors))
                         return;
                 characteristic->notifying = true;
                 answer_ok(call);

@@ -39,7 +39,7 @@ struct fake_characteristic {
         uint8_t value[GW_GATT_ATTRIBUTE_MAX];
         size_t value_size;
         size_t n_written;  /* WriteValue calls */
-        struct fake_errors notify_errors, write_errors, value_errors;
+        struct fake_errors start_errors, notify_errors, write_errors, value_errors; /* of StartNotify, AcquireNotify, AcquireWrite, {Read,Write}Value */
 };
 
 enum fake_table {
@@ -66,6 +66,7 @@ struct fake_device {
         size_t n_characteristics;
         struct fake_errors connect_errors, pair_errors;
         bool hold_connect;          /* no answer until fake_release() */
+        bool hold_lost;             /* Disconnect is answered, but its signals do not come before fake_disconnect() */
         bool stale_until_removed;   /* its table is empty until RemoveDevice */
         bool asks_passkey, asks_authorization;
         uint32_t passkey;           /* that the agent gave */

@@ -146,11 +146,12 @@ struct gw_gatt {
         bool pairs;      /* a person ordered a bond */
         bool ending;                    /* disconnected or removed, the reason may still come */
         bool after_resolved;            /* ServicesResolved came, objects may still follow */
+        bool after_answer;              /* Disconnect was answered, the property may still follow */
         struct gw_error last;           /* of the last attempt, or why it ends */
         struct call call;
         struct timer *timer;            /* the time limit of opening, while it runs */
         int64_t left_ms, since_ms;
-        struct timer *pause;            /* until the next attempt; the grace of a table */
+        struct timer *pause;            /* until the next attempt; a grace: of a table, of a property */
 
         struct list links;              /* link.c: of characteristics */
         struct list tasks;              /* access.c */

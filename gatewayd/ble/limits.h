@@ -44,6 +44,7 @@
 #define BLE_OPEN_TIMEOUT_MS 60000
 #define BLE_RESOLVE_TIMEOUT_MS 25000
 #define BLE_TABLE_GRACE_MS 2000     /* from ServicesResolved until a service that is not there counts as missing */
+#define BLE_LEAVE_GRACE_MS 3000     /* from the answer to Disconnect until the device counts as disconnected, whatever its property says */
 #define BLE_RETRY_PAUSE_MS 300      /* doubled with each attempt */
 #define BLE_RETRY_PAUSE_MAX_MS 5000
 #define BLE_LINK_TRIES_MAX 10       /* while somebody else's access is InProgress */

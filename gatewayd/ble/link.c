@@ -3,7 +3,10 @@
 /*
  * A characteristic as a datagram link.
  *
- *      NOTIFY --AcquireNotify--> WRITE --AcquireWrite--> OPEN --> CLOSED
+ *      PROBE --StartNotify, StopNotify--> NOTIFY --AcquireNotify--> WRITE --AcquireWrite--> OPEN --> CLOSED
+ *
+ * The probe is for devices without a bond: bluetoothd 5.66 crashes when AcquireNotify is refused by the device for want of one, and
+ * answers StartNotify properly.
  *
  * First the one, then the other, so that no answer can be missed. Both hand over a socket: one datagram is one packet on the air, and what
  * the radio cannot take yet makes the socket full. The MTU stands in the answers; it is known only after it was negotiated. A service or a
@@ -20,6 +23,7 @@
 #define ATT_MTU_MIN 23
 
 enum link_state {
+        LINK_PROBE,
         LINK_NOTIFY,
         LINK_WRITE,
         LINK_OPEN,
@@ -82,7 +86,7 @@ static void release(struct link *link) {
         datagram_close(TAKE_PTR(link->writer));
         close_fd(&link->notify_fd);
         close_fd(&link->write_fd);
-        if (link->values && link->session && link->session->state == SESSION_OPEN)
+        if ((link->values || link->state == LINK_PROBE) && link->session && link->session->state == SESSION_OPEN)
                 call_forget(bus_of(link), link->path, BLUEZ_CHARACTERISTIC, "StopNotify");
         link->values = sd_bus_slot_unref(link->values);
         list_remove(&link->node);
@@ -236,13 +240,17 @@ static int read_socket(sd_bus_message *reply, int *ret_fd, uint16_t *ret_mtu) {
         return 0;
 }
 
+static void next_state(struct link *link) {
+        link->state++;
+        link_step(link);
+}
+
 static void acquired(struct link *link, sd_bus_message *reply, int *fd) {
         if (read_socket(reply, fd, &link->mtu) < 0) {
                 link_fail(link, "gatt-failed", "the Bluetooth service handed over no socket");
                 return;
         }
-        link->state++;
-        link_step(link);
+        next_state(link);
 }
 
 static void call_link(struct link *link, const char *member, void (*answered)(void *ctx, sd_bus_message *reply, const sd_bus_error *error)) {
@@ -304,6 +312,26 @@ static void write_answered(void *ctx, sd_bus_message *reply, const sd_bus_error 
         }
 }
 
+static void probe_stopped(void *ctx, sd_bus_message *reply, const sd_bus_error *error) {
+        (void) reply;
+        (void) error; /* AcquireNotify will say it */
+        next_state(ctx);
+}
+
+static void probe_answered(void *ctx, sd_bus_message *reply, const sd_bus_error *error) {
+        struct link *link = ctx;
+        (void) reply;
+        if (!error)
+                call_link(link, "StopNotify", probe_stopped);
+        else if (is_not_offered(error))
+                next_state(link);
+        else if (error->message && strstr(error->message, "ATT error: 0x0e"))
+                /* bluetoothd began to encrypt by itself, for the device had asked for it, and nobody agreed to a bond. */
+                link_fail(link, "encryption-required", error->message);
+        else
+                link_refused(link, error);
+}
+
 static int open_sockets(struct link *link) {
         int r = 0;
         if (link->notify_fd >= 0)
@@ -321,13 +349,18 @@ static void link_opened(struct link *link) {
 }
 
 static void link_step(struct link *link) {
-        if (link->state == LINK_NOTIFY && !link->notify)
+        if (link->state == LINK_PROBE && link->session->device->paired)
+                link->state = LINK_NOTIFY;
+        if (link->state <= LINK_NOTIFY && !link->notify)
                 link->state = LINK_WRITE;
         if (link->state == LINK_WRITE && link->write != GW_GATT_SEND_COMMAND) {
                 link->by_call = link->write == GW_GATT_SEND_REQUEST;
                 link->state = LINK_OPEN;
         }
         switch (link->state) {
+        case LINK_PROBE:
+                call_link(link, "StartNotify", probe_answered);
+                break;
         case LINK_NOTIFY:
                 call_link(link, "AcquireNotify", notify_answered);
                 break;

@@ -35,7 +35,7 @@ static void test_both_directions(void **state) {
         struct fake_device *device = opened(fixture);
         char got[512];
 
-        assert_non_null(strstr(fixture->fake.log, "AcquireNotify AcquireWrite "));
+        assert_non_null(strstr(fixture->fake.log, "StartNotify StopNotify AcquireNotify AcquireWrite "));
         assert_int_equal(max_datagram(&fixture->one), 244);
         assert_int_equal(send_link(&fixture->one, "hello", 5), 0);
         assert_int_equal(fake_take(smp(device), got, sizeof got), 5);
@@ -124,7 +124,11 @@ static void test_without_sockets(void **state) {
         LOOP_UNTIL(fixture->loop, !smp(device)->notifying);
 }
 
-/* ---- refusals: at AcquireNotify (n), AcquireWrite (w) */
+/* ---- refusals: at StartNotify (s: the probe of a device without a bond), AcquireNotify (n), AcquireWrite (w) */
+
+static struct fake_errors *errors_at(struct fake_characteristic *characteristic, char at) {
+        return at == 's' ? &characteristic->start_errors : at == 'n' ? &characteristic->notify_errors : &characteristic->write_errors;
+}
 
 static void test_refusals_table(void **state) {
         static const struct {
@@ -133,6 +137,14 @@ static void test_refusals_table(void **state) {
                 bool paired;
                 const char *ends; /* "" = opens */
         } rows[] = {
+                { 's', { "NotPermitted:Not paired" }, false, "encryption-required" },
+                { 's', { "Failed:Operation failed with ATT error: 0x0f" }, false, "encryption-required" },
+                { 's', { "Failed:Operation failed with ATT error: 0x0e" }, false, "encryption-required" },
+                { 's', { "NotAuthorized:Operation Not Authorized" }, false, "encryption-required" },
+                { 's', { "Failed:Not connected" }, false, "ble-disconnected" },
+                { 's', { "NotSupported:no" }, false, "" },
+                { 's', { "InProgress:In Progress", "InProgress:In Progress" }, false, "" },
+                { 's', { "NotPermitted:never asked" }, true, "" },
                 { 'n', { "NotPermitted:Notify acquired" }, false, "gatt-not-permitted" },
                 { 'w', { "NotPermitted:Write acquired" }, false, "gatt-not-permitted" },
                 { 'n', { "NotPermitted:Not paired" }, false, "encryption-required" },
@@ -144,7 +156,7 @@ static void test_refusals_table(void **state) {
                 { 'w', { "org.freedesktop.DBus.Error.UnknownObject:gone" }, false, "ble-device-vanished" },
                 { 'n', { "InProgress:In Progress", "InProgress:In Progress" }, false, "" },
                 { 'w', { "InProgress:In Progress" }, false, "" },
-                { 'n', { "NotSupported:no", "NotPermitted:Not paired" }, false, "encryption-required" },
+                { 'n', { "NotSupported:no" }, true, "" },
         };
 
         (void) state;
@@ -159,7 +171,7 @@ static void test_refusals_table(void **state) {
                 device->paired = rows[i].paired;
                 fake_advertise(device);
                 for (size_t j = 0; j < ARRAY_SIZE(rows[i].errors) && rows[i].errors[j]; j++)
-                        fake_fail(rows[i].at == 'n' ? &smp(device)->notify_errors : &smp(device)->write_errors, rows[i].errors[j]);
+                        fake_fail(errors_at(smp(device), rows[i].at), rows[i].errors[j]);
                 open_device(fixture, &fixture->one, KEY);
                 start_link(fixture, &fixture->one, FAKE_CHARACTERISTIC, true, GW_GATT_SEND_COMMAND);
                 LOOP_UNTIL(fixture->loop, fixture->one.n_link_opened + fixture->one.n_link_closed > 0);

@@ -179,6 +179,7 @@ static void session_wait_again(struct gw_gatt *session) {
 }
 
 static void left(struct gw_gatt *session) {
+        timer_cancel(TAKE_PTR(session->pause));
         if (session->after_leave == SESSION_WAIT && !session->released) {
                 session_wait_again(session);
                 return;
@@ -186,10 +187,14 @@ static void left(struct gw_gatt *session) {
         session_end(session);
 }
 
+/* bluetoothd answers before it says that the device is not connected any more. Who connects in between would take that for its own end. */
 static void leave_answered(void *ctx, sd_bus_message *reply, const sd_bus_error *error) {
+        struct gw_gatt *session = ctx;
         (void) reply;
         (void) error;
-        left(ctx);
+        session->after_answer = true;
+        pause_for(session, BLE_LEAVE_GRACE_MS);
+        ble_work_schedule(session->ble);
 }
 
 /* OPEN sessions are told first: what their owner sends from now on goes nowhere. */
@@ -198,6 +203,7 @@ static void session_leave(struct gw_gatt *session, enum session_state after) {
         timer_cancel(TAKE_PTR(session->pause));
         session->state = SESSION_LEAVE;
         session->after_leave = after;
+        session->after_answer = false;
         if (!session->device || call_start(&session->call, ble_bus(session->ble), session->device->path, BLUEZ_DEVICE, "Disconnect", BLE_CALL_TIMEOUT_MS, leave_answered,
                                            session) < 0)
                 left(session);
@@ -304,10 +310,13 @@ static void connect_answered(void *ctx, sd_bus_message *reply, const sd_bus_erro
 }
 
 static void session_connect(struct gw_gatt *session) {
+        char signal[16] = "";
         session->state = SESSION_CONNECT;
         session->device->reason[0] = '\0';
         session->n_lost = session->device->n_lost;
-        log_debug(NULL, "%s on %s: connecting, attempt %u, %d dBm", session->key, session->adapter->name, session->attempts + 1, session->device->rssi_dbm);
+        if (session->device->rssi_dbm != GW_RSSI_UNKNOWN)
+                (void) str_format(signal, sizeof signal, ", %d dBm", session->device->rssi_dbm);
+        log_debug(NULL, "%s on %s: connecting, attempt %u%s", session->key, session->adapter->name, session->attempts + 1, signal);
         if (call_start(&session->call, ble_bus(session->ble), session->device->path, BLUEZ_DEVICE, "Connect", (uint32_t) ble_time(session->ble, BLE_CONNECT_TIMEOUT_MS), connect_answered, session) < 0)
                 ground_lost(session, &(struct gw_error){ .name = "bluetoothd-not-running", .text = "Connect could not be sent" });
 }
@@ -440,7 +449,7 @@ static void session_resolve(struct gw_gatt *session) {
                 session_leave(session, SESSION_ENDED);
         } else if (!is_connected(session)) {
                 disconnected(session, &session->last);
-                attempt_failed(session, false);
+                attempt_failed(session, session->device->connected);
         } else if (has_table(session)) {
                 session_opened(session);
         } else if (!session->pause) {
@@ -467,6 +476,8 @@ void session_work(struct gw_gatt *session) {
                 session_connect(session);
         } else if (session->state == SESSION_RESOLVE) {
                 session_resolve(session);
+        } else if (session->state == SESSION_LEAVE && session->after_answer && (!session->device->connected || !session->pause)) {
+                left(session);
         } else if (session->state == SESSION_OPEN && !is_connected(session) && !waits_for_reason(session)) {
                 disconnected(session, &session->last);
                 session_end(session);

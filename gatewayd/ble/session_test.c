@@ -390,6 +390,27 @@ static void test_closed_while_connecting(void **state) {
         close_opening(&fixture->one);
 }
 
+/* The service answers Disconnect before it says so with the property: the next Connect must not take that for its own end. */
+static void test_next_waits_for_the_property(void **state) {
+        struct fixture *fixture = *state;
+        struct fake_device *device = one_device(fixture);
+
+        open_device(fixture, &fixture->one, KEY);
+        device->hold_lost = true;
+        close_opening(&fixture->one);
+        start_opening(fixture, &fixture->two, KEY, 0);
+        LOOP_UNTIL(fixture->loop, fake_count(&fixture->fake, "Disconnect") == 1);
+        settle(fixture);
+        assert_int_equal(fake_count(&fixture->fake, "Connect"), 1);
+        fake_disconnect(device, NULL);
+        LOOP_UNTIL(fixture->loop, fixture->two.n_opened);
+        assert_int_equal(fake_count(&fixture->fake, "Connect"), 2);
+        close_opening(&fixture->two);
+        start_opening(fixture, &fixture->three, KEY, 0);
+        LOOP_UNTIL(fixture->loop, fake_count(&fixture->fake, "Connect") == 3); /* the property never comes */
+        close_opening(&fixture->three);
+}
+
 static void test_open_twice(void **state) {
         struct fixture *fixture = *state;
 
@@ -522,6 +543,7 @@ int main(void) {
                 TEST(test_adapter_off_and_on),
                 TEST(test_closed_in_its_callbacks),
                 TEST(test_closed_while_connecting),
+                TEST(test_next_waits_for_the_property),
                 TEST(test_open_twice),
                 TEST(test_one_connects_at_a_time_and_priority),
                 TEST(test_sessions_at_once),
