@@ -105,6 +105,12 @@ static void test_what_is_told(void **state) {
         ble_peers(fixture->ble, note_peer, &out);
         /* 4E: resolvable, and nobody resolved it. */
         assert_string_equal(strbuf_text(&out), "4E063B974CD8 4E:06:3B:97:4C:D8 2 - -71 87 1 1;");
+        device->rssi = 127; /* the controller cannot say */
+        fake_advertise(device);
+        settle(fixture);
+        strbuf_reset(&out);
+        ble_peers(fixture->ble, note_peer, &out);
+        assert_string_equal(strbuf_text(&out), "4E063B974CD8 4E:06:3B:97:4C:D8 2 - -1000 87 1 1;");
         ble_watch_end(fixture->watch);
 }
 

@@ -133,12 +133,14 @@ static int read_name(void *object, sd_bus_message *message) {
         return DEVICE_SAID;
 }
 
+#define RSSI_NOT_AVAILABLE 127 /* Core specification, volume 4, part E, 7.7.65.2 */
+
 static int read_rssi(void *object, sd_bus_message *message) {
         int16_t rssi;
         int r = sd_bus_message_read_basic(message, 'n', &rssi);
         if (r < 0)
                 return r;
-        ((struct device *) object)->rssi_dbm = rssi;
+        ((struct device *) object)->rssi_dbm = rssi == RSSI_NOT_AVAILABLE ? GW_RSSI_UNKNOWN : rssi;
         return DEVICE_HEARD;
 }
 
