@@ -237,6 +237,27 @@ static void test_battery(void **state) {
         expect_job("c", "toy:d0", "succeeded", "updated");
 }
 
+/* A person who has charged it asks it: the job does not wait until it would have looked by itself. */
+static void test_battery_is_heard_of(void **state) {
+        struct gw_facts facts = GW_FACTS_INIT;
+        int64_t charged_ms;
+        (void) state;
+        import_version("1.1.0");
+        fixture.toys[0].battery_percent = 20;
+        start("c", 1, ONE, "{\"battery_min_percent\":30}");
+        run_until_job("c", "toy:d0", "low-battery");
+        facts.battery_percent = 29;
+        assert_int_equal(fleet_seen(fixture.fleet, "toy", "d0", &facts), 0);
+        run_until_wall(fixture.clock.now_wall_ms + HOUR_MS / 4);
+        assert_int_equal(fixture.toys[0].n_entered, 1);
+        fixture.toys[0].battery_percent = facts.battery_percent = 80;
+        assert_int_equal(fleet_seen(fixture.fleet, "toy", "d0", &facts), 0);
+        charged_ms = fixture.clock.now_wall_ms;
+        run_until_event("campaign-state=completed");
+        assert_true(fixture.clock.now_wall_ms < charged_ms + HOUR_MS / 4); /* before it would have looked by itself */
+        expect_job("c", "toy:d0", "succeeded", "updated");
+}
+
 static void heard_at(const char *key, int rssi_dbm) {
         struct gw_facts facts = GW_FACTS_INIT;
         facts.rssi_dbm = rssi_dbm;
@@ -310,6 +331,7 @@ int main(void) {
                 TEST(test_paused_over_an_opening),
                 TEST(test_jitter),
                 TEST(test_battery),
+                TEST(test_battery_is_heard_of),
                 TEST(test_signal),
                 TEST(test_a_version_that_is_not_known),
                 TEST(test_updated_by),

@@ -270,7 +270,7 @@ static void try_again(struct job *job, const struct run_end *end) {
 
 static void end_failed(struct job *job, const struct run_end *end) {
         if (strcmp(end->error.name, "low-battery") == 0 && end->rejected)
-                job_wait(job, end->error.name, GW_WAKE_TIMER, BATTERY_WAIT_MS);
+                job_wait(job, end->error.name, GW_WAKE_SEEN | GW_WAKE_TIMER, BATTERY_WAIT_MS);
         else if (driver_registry_error_class(job->campaign->update->options.registry, end->error.name) == GW_ERROR_WAIT && !job->row.committed)
                 job_wait(job, end->error.name, GW_WAKE_SEEN | GW_WAKE_TIMER, REJECTED_WAIT_MS);
         else if (end->rejected || (!job->row.step && is_refusal(end->error.name)))

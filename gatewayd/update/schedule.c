@@ -49,8 +49,10 @@ static bool is_too_weak(const struct job *job) {
         return !job->row.step && !signal_is_enough(job->device->rssi_dbm, job->campaign->document->devices.rssi_min_dbm);
 }
 
-/* It may advertise many times a second. */
-static bool is_still_too_weak(const struct job *job) {
+/* Heard as it was: it may advertise many times a second, and looking at an empty battery empties it further. */
+static bool waits_for_more(const struct job *job) {
+        if (str_equal(job->row.reason, "low-battery"))
+                return !battery_is_enough(job->device->battery_percent, job->campaign->document->policy.battery_min_percent);
         return str_equal(job->row.reason, "weak-signal") && is_too_weak(job);
 }
 
@@ -60,7 +62,7 @@ static void device_heard(struct gw_device *device) {
         if (!work)
                 return;
         LIST_FOREACH(job, &work->jobs, device_link)
-                if (!job_is_final(job) && (job->wakes & GW_WAKE_SEEN) && !is_still_too_weak(job))
+                if (!job_is_final(job) && (job->wakes & GW_WAKE_SEEN) && !waits_for_more(job))
                         job_make_ready(job);
 }
 
