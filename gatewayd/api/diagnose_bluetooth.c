@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/diagnose.h"
 
+#include <sys/utsname.h>
+
 #include "base/str.h"
 #include "ble/ble.h"
+#include "ble/kernel.h"
 
 /* The probe was a real call over the bus, as the daemon's user: what a person can do elsewhere (bluetoothctl as root, outside of the
  * container) proves nothing about it. */
@@ -34,6 +37,15 @@ static void check_pairing(struct diagnosis *diagnosis) {
         }
 }
 
+static void check_kernel(struct diagnosis *diagnosis) {
+        struct utsname kernel;
+        if (uname(&kernel) < 0 || !ble_kernel_fails(kernel.release, kernel.version))
+                return;
+        finding(diagnosis, "bluetooth", FINDING_WARNING, "this kernel (%s, %s) may fail when a Bluetooth connection ends (hci_chan_del)", kernel.release,
+                kernel.version);
+        remedy(diagnosis, "Start another kernel, such as an earlier one that is still installed (`dpkg -l 'linux-image-*'`). docs/BLUETOOTH.md says which are known to fail.");
+}
+
 static void note_bluetooth(void *ctx, struct gw_device *device) {
         bool *used = ctx;
         *used |= device->adopted && device_attribute(device, "address_type");
@@ -62,4 +74,5 @@ void diagnose_bluetooth(struct diagnosis *diagnosis, const struct gw_error *why)
         }
         ble_adapters(diagnosis->options->ble, adapter_found, &seen);
         check_pairing(diagnosis);
+        check_kernel(diagnosis);
 }

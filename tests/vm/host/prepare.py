@@ -21,6 +21,8 @@ import zlib
 
 HERE = pathlib.Path(__file__).resolve().parent.parent
 GUEST_PACKAGES = ["bluez", "bluez-test-tools", "busybox-static"]
+# gatewayd/ble/kernel.h says what is wrong with them.
+FAILING_KERNELS = (6, 1, 191), (6, 1, 192)
 # In the order of need; modprobe adds what they depend on. The ones behind virtio and 9p are for Bluetooth: bluetoothd does its
 # cryptography through AF_ALG, the kernel its pairing with CMAC and ECDH.
 MODULES = ["virtio_pci", "9pnet_virtio", "9p", "overlay", "hmac", "sha512_generic", "sha256_generic", "ctr", "drbg", "cmac", "ecb",
@@ -51,12 +53,22 @@ def run(*words, **options):
 # --- what the machine consists of ---------------------------------------------------------------------------------------------
 
 
+def upstream(version):
+    """"6.1.192-2" -> (6, 1, 192)"""
+    return tuple(int(number) for number in re.findall(r"\d+", version.partition("-")[0]))
+
+
 def kernel_package():
-    """The package behind linux-image-amd64. (The cloud flavour has no Bluetooth.)"""
-    match = re.search(r"Depends: (linux-image-[0-9]\S*)", run("apt-cache", "depends", "linux-image-amd64"))
-    if not match:
+    """The newest kernel that apt has and that does not fail when a link ends; of those that do, the newest, where there is no other.
+    (The cloud flavour has no Bluetooth.)"""
+    found = re.findall(r"^ *(linux-image-[0-9.]+-[0-9]+-amd64) *\| *(\S+) *\|", run("apt-cache", "madison", *kernel_names()), re.M)
+    if not found:
         raise Trouble("apt knows no linux-image-amd64: the machine is made from Debian's packages for amd64 (apt-get update?)")
-    return match.group(1)
+    return max(found, key=lambda one: (not FAILING_KERNELS[0] <= upstream(one[1]) <= FAILING_KERNELS[1], upstream(one[1]), one[1]))[0]
+
+
+def kernel_names():
+    return re.findall(r"^(linux-image-[0-9.]+-[0-9]+-amd64) ", run("apt-cache", "search", "--names-only", "^linux-image-[0-9.]+-[0-9]+-amd64$"), re.M)
 
 
 def candidates(packages):
