@@ -22,18 +22,23 @@ class Room:
     def __init__(self, folder, scenario, options):
         self.folder = folder
         self.options = options
+        self.is_demo = scenario.kind == "demo"
         self.air = bluetooth.Bluetooth(folder, scenario.controllers, scenario.settings, scenario.btvirt, options.get("record", True))
         self._ends = contextlib.ExitStack()
 
     def __enter__(self):
         self._ends.callback(self.air.stop)
         self.air.start()
-        self.log(f"{self.air.controllers} controllers are up")
+        self._note(f"{self.air.controllers} controllers are up")
         return self
 
     def __exit__(self, *problem):
-        self.log("over; seconds of the processor:", self.air.busy())
+        self._note("over; seconds of the processor:", self.air.busy())
         self._ends.close()
+
+    def _note(self, *words):
+        if not self.is_demo:
+            self.log(*words)
 
     def log(self, *words):
         """A line for whoever reads what the scenario did, with the machine's seconds."""

@@ -5,6 +5,7 @@ import ctypes
 import json
 import os
 import pathlib
+import re
 import selectors
 import shutil
 import signal
@@ -14,6 +15,8 @@ import time
 from .prepare import HERE, Trouble, run
 
 MARK = b"@vm "
+# How the kernel begins to say that it cannot go on; with oops=panic it then ends the machine.
+FAULT = re.compile(rb"(kernel BUG at \S+|BUG: .*|Oops: .*|Kernel panic - .*|general protection fault.*)")
 MEMORY_MIB = 1536
 # One emulated processor whose clock counts instructions, not seconds. A computer that is busy with something else slows the machine's clock
 # along with its work, so that no timeout in it (2 s for a command to a controller, 420 ms for a link) is met because of that. While all
@@ -36,10 +39,11 @@ class Machine:
             ["qemu-system-x86_64", *clock, "-M", "q35", "-m", str(MEMORY_MIB), "-smp", "1", "-nodefaults", "-display", "none", "-no-reboot",
              "-serial", "stdio", "-kernel", str(folder / "vmlinux"), "-initrd", str(folder / "initramfs.cpio"),
              *self._shared("host", "/", ",readonly=on"), *self._shared("out", out), "-device", "virtio-rng-pci",
-             "-append", "console=ttyS0 panic=-1 quiet cryptomgr.notests random.trust_cpu=on"],
+             "-append", "console=ttyS0 oops=panic panic=-1 quiet cryptomgr.notests random.trust_cpu=on"],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=_end_with_parent)
         os.set_blocking(self.process.stdout.fileno(), False)
         self.pending = b""
+        self.fault = ""     # of the machine's kernel
 
     @staticmethod
     def _shared(name, path, options=""):
@@ -60,12 +64,19 @@ class Machine:
                 self.console.flush()
                 *lines, self.pending = (self.pending + data).split(b"\n")
                 found = [json.loads(line[len(MARK):]) for line in lines if line.startswith(MARK)]
+                self._note_fault(lines)
                 yield from found
                 if found:
                     end = time.monotonic() + patience_s
                 elif time.monotonic() >= end:
                     yield None
                     end = time.monotonic() + patience_s
+
+    def _note_fault(self, lines):
+        for line in lines:
+            match = None if self.fault or line.startswith(MARK) else FAULT.search(line)
+            if match:
+                self.fault = match.group(1).decode(errors="replace").strip()
 
     def stop(self):
         if self.process.poll() is None:

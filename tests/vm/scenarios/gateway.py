@@ -204,7 +204,7 @@ def two_at_once(room):
 
 @scenario()
 def low_battery(room):
-    """a device whose battery is low waits until it is not"""
+    """a device whose battery is low waits until it is not: a person charges it and asks it"""
     simulator = room.simulate("--ble", "hci1", "--battery", "10")
     gateway = room.gateway()
     ids = room.adopt(gateway, simulator)
@@ -218,5 +218,5 @@ def low_battery(room):
     finally:
         client.close()
     simulator.control(do="set", device=0, set={"battery": 80})
+    assert gateway.call("device.diagnose", {"id": ids[0]})["device"]["battery_percent"] == 80
     assert finished(gateway) == {ids[0]: CONFIRMED}
-
