@@ -207,6 +207,7 @@ static void test_jitter(void **state) {
         begun_ms = 0;
         clock_fake_advance(&fixture.clock, jitter_ms / 2); /* nothing is due by then */
         restart();
+        expect_job("c", "toy:d0", "queued", "jitter"); /* at once */
         run_until_event("campaign-state=completed");
         assert_in_range(begun_ms, accepted_ms + jitter_ms, accepted_ms + jitter_ms + 1000);
         begun_ms = 0;

@@ -369,6 +369,8 @@ static void begin_campaign(struct campaign *campaign) {
         struct job *job, *spare;
         campaign_arm_deadline(campaign);
         campaign_begin_files(campaign);
+        if (!campaign_state_is_final(campaign->state))
+                hold_look(campaign); /* whoever asks before the first pass is told the right reason */
         LIST_FOREACH_SAFE(job, spare, &campaign->jobs, link) {
                 if (job_is_final(job))
                         continue;
