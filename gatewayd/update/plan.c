@@ -289,8 +289,11 @@ static void add_time(const struct planner *planner, struct json *result) {
         json_set_int(result, "eta_ms", ends_ms - now_ms);
 }
 
-static void add_warnings(const struct campaign *campaign, struct json *result) {
+static void add_warnings(const struct offer *offer, struct json *result) {
+        const struct campaign *campaign = offer->campaign;
         struct json *warnings = json_set_new_array(result, "warnings");
+        if (offer->held)
+                json_append_string(warnings, "it is older than what this gateway has heard from its key: it would be held until `campaign continue` (needs-approval)");
         for (size_t i = 0; i < campaign->n_files; i++) {
                 const struct package *package = campaign->files[i].user.package;
                 const struct gw_package *content = package_is_ready(package) && !campaign->files[i].is_candidate ? package_content(package) : NULL;
@@ -319,6 +322,6 @@ int offer_plan(struct offer *offer) {
         free(planner.population);
         add_counts(&planner, result);
         add_devices(&planner, result);
-        add_warnings(campaign, result);
+        add_warnings(offer, result);
         return reply_after_sync(offer->update, TAKE_PTR(result), offer->reply, offer->ctx);
 }

@@ -162,6 +162,7 @@ def test_an_old_document_waits_for_a_word(bench):
     gw, artifact = bench(ci)
     now = int(time.time())
     old = campaign(artifact, ALL, name="old", now=now - 2 * DAY, exp=now + DAY)
+    assert ["needs-approval" in warning for warning in gw.call("campaign.plan", {"jws": ci.jws(old)})["warnings"]] == [True]
     answer = gw.call("campaign.start", {"jws": ci.jws(old)})["campaign"]
     assert (answer["state"], answer["reason"]) == ("paused", "needs-approval")
     gw.stop()
@@ -171,6 +172,7 @@ def test_an_old_document_waits_for_a_word(bench):
     assert refused(gw, "campaign.resume", {"id": "old"}).name == "campaign-state"
     # One of a day ago counts at once, as long as nothing newer of its key was seen.
     recent = campaign(artifact, ALL, name="recent", now=now - DAY + 600, exp=now + DAY)
+    assert gw.call("campaign.plan", {"jws": ci.jws(recent)})["warnings"] == []
     assert gw.call("campaign.start", {"jws": ci.jws(recent)})["campaign"]["state"] == "in_progress"
     gw.follow("recent")
     assert gw.call("device.list")["devices"][0]["version"] == "1.1.0"
