@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/methods.h"
 
-#include <ctype.h>
-
 #include "base/str.h"
+#include "ble/address.h"
 #include "ble/ble.h"
 
 /* device.pair, .unpair, .bonds: what a person decides about bonds, whatever driver works the device. */
@@ -12,18 +11,12 @@ static void drop_task(struct call *call) {
         ble_task_cancel(call->work);
 }
 
-/* "DE:06:3B:97:4C:D8" or the same without colons; false: that is no address of a radio. */
-static bool key_of(const char *address, char ret_key[GW_GATT_KEY_SIZE]) {
-        size_t used = 0;
-        for (; address && *address; address++) {
-                if (*address == ':' && used > 0 && used % 2 == 0)
-                        continue;
-                if (!isxdigit((unsigned char) *address) || used == GW_GATT_KEY_SIZE - 1)
-                        return false;
-                ret_key[used++] = (char) toupper((unsigned char) *address);
-        }
-        ret_key[used] = '\0';
-        return used == GW_GATT_KEY_SIZE - 1;
+/* The bond is with the address that the device has now. false: it is no Bluetooth device. */
+static bool key_of(const struct gw_device *device, char ret_key[GW_GATT_KEY_SIZE]) {
+        const char *address = device_address(device), *key = device_key(device);
+        if (address && ble_key_from_address(address, ret_key) >= 0)
+                return true;
+        return ble_is_key(key) && str_copy(ret_key, GW_GATT_KEY_SIZE, key) >= 0;
 }
 
 /*
@@ -35,7 +28,7 @@ static struct gw_device *find_bluetooth(struct call *call, char ret_key[GW_GATT_
         struct gw_device *device = fleet_find_by_words(call->api->options.fleet, call_text(call, "id"), &err);
         if (device && !call->api->options.ble)
                 gw_error_set(&err, "no-adapter", "this gatewayd has no Bluetooth");
-        else if (device && !key_of(device_address(device), ret_key) && !key_of(device_key(device), ret_key)) /* the bond is with the address it has now */
+        else if (device && !key_of(device, ret_key))
                 gw_error_set(&err, "not-supported", "%s is no Bluetooth device", device->id);
         else if (device && !device->adopted && !device_is_private(device))
                 gw_error_set(&err, "not-adopted", "%s is not adopted", device->id);

@@ -60,11 +60,23 @@ static void trial_lost(struct smp_run *run) {
         run_jump(run, "return");
 }
 
-static void checked(struct smp_run *run, const struct smp_answer *failed) {
+/* By the state that was just read. If not, the step has failed. */
+static bool runs_what_it_should(struct smp_run *run) {
         enum verdict_outcome outcomes[GW_PARTS_MAX];
         struct gw_error err = { 0 };
         int bad;
 
+        if (run_judge(run, &err) < 0) {
+                run_fail(run, &err);
+                return false;
+        }
+        bad = steps_verdicts(run, outcomes, NULL);
+        if (bad >= 0)
+                steps_fail_by_verdict(run, outcomes[bad], (size_t) bad);
+        return bad < 0;
+}
+
+static void checked(struct smp_run *run, const struct smp_answer *failed) {
         if (failed && failed->result != -EREMOTEIO) {
                 trial_lost(run);
                 return;
@@ -73,14 +85,9 @@ static void checked(struct smp_run *run, const struct smp_answer *failed) {
                 run_answer_failed(run, failed, NULL);
                 return;
         }
-        if (run_judge(run, &err) < 0) {
-                run_fail(run, &err);
+        if (!runs_what_it_should(run))
                 return;
-        }
-        bad = steps_verdicts(run, outcomes, NULL);
-        if (bad >= 0)
-                steps_fail_by_verdict(run, outcomes[bad], (size_t) bad);
-        else if (++run->checks_done < checks_wanted(run))
+        if (++run->checks_done < checks_wanted(run))
                 check_later(run);
         else
                 run_next(run);
@@ -197,22 +204,13 @@ static void confirm_next(struct smp_run *run) {
 
 /* A device that went back since the last look must not be confirmed, nor a job committed that cannot succeed. */
 static void confirm_if_running(struct smp_run *run, const struct smp_answer *failed) {
-        enum verdict_outcome outcomes[GW_PARTS_MAX];
-        struct gw_error err = { 0 };
-        int bad;
-
         if (failed) {
                 run_answer_failed(run, failed, NULL);
                 return;
         }
-        if (run_judge(run, &err) < 0) {
-                run_fail(run, &err);
+        if (!runs_what_it_should(run))
                 return;
-        }
-        bad = steps_verdicts(run, outcomes, NULL);
-        if (bad >= 0)
-                steps_fail_by_verdict(run, outcomes[bad], (size_t) bad);
-        else if (run->way.no_return == VERDICT_NO_RETURN_NEVER || run_is_committed(run))
+        if (run->way.no_return == VERDICT_NO_RETURN_NEVER || run_is_committed(run))
                 confirm_next(run);
         else
                 run_commit(run, confirm_next);
