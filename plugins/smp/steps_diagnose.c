@@ -71,8 +71,8 @@ static void asked(void *ctx, int result, const struct gw_error *err) {
                 run_answer_failed(run, &answer, NULL);
                 return;
         }
-        note_device(run);
         run_learned_device(run);
+        note_device(run);
         run_next(run);
 }
 

@@ -59,8 +59,13 @@ static int ble_open(const struct gw_host *host, const struct gw_device *device, 
         return 0;
 }
 
+void transport_look_at_peer(struct transport_session *session) {
+        if (session->ble)
+                session->peer = *smp_ble_peer(session->ble);
+}
+
 static void ble_opened(struct transport_session *session) {
-        session->peer = *smp_ble_peer(session->ble);
+        transport_look_at_peer(session);
         transport_ble_address(session->peer.key, session->where, sizeof session->where);
 }
 

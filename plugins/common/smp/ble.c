@@ -368,6 +368,18 @@ int smp_ble_open(const struct gw_host *host, const struct smp_ble_options *optio
         return 0;
 }
 
-const struct smp_ble_peer *smp_ble_peer(const struct gw_link *link) {
-        return &ble_of(link)->peer;
+/* The service reads it by itself when the device is connected, at its leisure. */
+static void keep_battery(void *ctx, const struct gw_gatt_peer *peer) {
+        struct smp_ble *ble = ctx;
+
+        if (peer->battery_percent != GW_BATTERY_UNKNOWN)
+                ble->peer.battery_percent = peer->battery_percent;
+}
+
+const struct smp_ble_peer *smp_ble_peer(struct gw_link *link) {
+        struct smp_ble *ble = ble_of(link);
+
+        if (ble->gatt && !ble->ended)
+                (void) ble->host->gatt->peer(ble->gatt, keep_battery, ble);
+        return &ble->peer;
 }

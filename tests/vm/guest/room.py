@@ -68,6 +68,14 @@ class Room:
             gateway.call("device.adopt", {"id": name, "model": "simboard", "labels": ["sensor"]})
         return ids
 
+    def number_links(self, adapter, other):
+        """Two links at once on the gateway's adapter: btvirt then delivers only what both ends know under the same number, the lowest that
+        each has free. With a link to another controller the second device has the gateway's second number."""
+        import central
+        self.spawn_device("echo_device.py", other, "neighbour")
+        neighbour = central.Central(adapter)
+        neighbour.connect(neighbour.scan("neighbour"))
+
     def broker(self):
         """A mosquitto as etc/mosquitto configures it -> mqtt_broker.Broker"""
         import mqtt_broker

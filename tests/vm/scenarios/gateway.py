@@ -202,6 +202,21 @@ def two_at_once(room):
     assert all(event["time"] < first_end for event in simulator.events(name="upload-start")), simulator.events()
 
 
+@scenario(controllers=4, timeout_s=240)
+def two_on_one_adapter(room):
+    """two devices are written to at the same time over one adapter"""
+    simulator = room.simulate("--ble", "hci1,hci2", *SLOW)
+    room.number_links("hci2", "hci3")
+    gateway = room.gateway("sessions = 2\n")
+    ids = room.adopt(gateway, simulator)
+    path, _ = room.image("1.1.0")
+    gateway.begin(path, {"ids": ids}, compatible=["simboard"], concurrency=2, mode="upload-only")
+    jobs = gateway.follow("c1", patience_s=PATIENCE_S)["jobs"]
+    assert [job["state"] for job in jobs] == ["succeeded"] * 2, jobs
+    first_end = min(event["time"] for event in simulator.events(name="upload-complete"))
+    assert all(event["time"] < first_end for event in simulator.events(name="upload-start")), simulator.events()
+
+
 @scenario()
 def low_battery(room):
     """a device whose battery is low waits until it is not: a person charges it and asks it"""
