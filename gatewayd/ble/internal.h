@@ -196,7 +196,8 @@ struct gw_gatt_task {
         gw_gatt_done done;
         void *ctx;
         struct call call;
-        struct timer *timer;     /* to begin, of a scan: to end */
+        struct timer *timer;     /* to begin, to try again; of a scan: to end */
+        unsigned n_tries;        /* while the device is being disconnected */
         struct pairing *pairing; /* pairing.c */
         uint8_t *data;           /* what is written; the path of what is removed */
         size_t size;

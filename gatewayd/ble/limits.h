@@ -47,6 +47,8 @@
 #define BLE_LEAVE_GRACE_MS 3000     /* from the answer to Disconnect until the device counts as disconnected, whatever its property says */
 #define BLE_RETRY_PAUSE_MS 300      /* doubled with each attempt */
 #define BLE_RETRY_PAUSE_MAX_MS 5000
+#define BLE_FORGET_TRIES_MAX 75     /* while the device is still being disconnected: its Disconnect has 10 s, its property 3 s more */
+#define BLE_FORGET_RETRY_MS 200
 #define BLE_LINK_TRIES_MAX 10       /* while somebody else's access is InProgress */
 #define BLE_LINK_RETRY_MS 100
 /* Two that tests do not hurry: what they wait for comes from other processes. */

@@ -207,6 +207,9 @@ static void pair_first(void *ctx) {
 
 /* --- removing: the device's objects of all adapters, one after the other --- */
 
+/* Closed by its owner and about to be disconnected; no name of an error that is told. */
+static const char LEAVING[] = "leaving";
+
 struct choice {
         const struct gw_gatt_task *task;
         struct device *device;
@@ -219,7 +222,7 @@ static void choose(void *ctx, struct device *device) {
         if (strcmp(device->key, choice->task->key) != 0)
                 return;
         if (device->session)
-                choice->error = "device-busy";
+                choice->error = device->session->released ? LEAVING : "device-busy";
         else if (bonded && choice->task->kind == TASK_FORGET)
                 choice->error = "device-bonded";
         else if (bonded || choice->task->kind == TASK_FORGET)
@@ -240,6 +243,7 @@ static int remove_device(struct gw_gatt_task *task, const struct device *device,
 }
 
 static void remove_next(struct gw_gatt_task *task);
+static void remove_first(void *ctx);
 
 static void removed(void *ctx, sd_bus_message *reply, const sd_bus_error *error) {
         struct gw_gatt_task *task = ctx;
@@ -264,7 +268,12 @@ static void remove_next(struct gw_gatt_task *task) {
         free(TAKE_PTR(task->data));
         if (choice.device)
                 task->data = (uint8_t *) strdup(choice.device->path);
-        if (choice.error)
+        if (choice.error == LEAVING && task->n_tries++ < BLE_FORGET_TRIES_MAX &&
+            timer_start(task->ble->loop, ble_time(task->ble, BLE_FORGET_RETRY_MS), remove_first, task, &task->timer) >= 0)
+                return;
+        if (choice.error == LEAVING)
+                task_fail(task, "device-busy", "%s is being disconnected", task->key);
+        else if (choice.error)
                 task_fail(task, choice.error, "%s", task->key);
         else if (!choice.device)
                 task_end(task, NULL, NULL, 0);

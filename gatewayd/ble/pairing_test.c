@@ -278,6 +278,29 @@ static void test_unpair_and_forget(void **state) {
         assert_int_equal(fake_count(&fixture->fake, "RemoveDevice"), 2);
 }
 
+/* A device that its owner has just closed is disconnected first; it counts as busy only for who still has it open. */
+static void test_forget_waits_for_disconnect(void **state) {
+        struct fixture *fixture = *state;
+        struct fake_device *device = fake_add(&fixture->fake, ADDRESS);
+
+        fake_advertise(device);
+        open_device(fixture, &fixture->one, KEY);
+        assert_int_equal(ble_forget(fixture->ble, KEY, on_done, fixture, &fixture->task), 0);
+        LOOP_UNTIL(fixture->loop, fixture->n_done == 1);
+        assert_string_equal(fixture->done, "device-busy");
+        device->hold_lost = true;
+        close_opening(&fixture->one);
+        assert_int_equal(ble_forget(fixture->ble, KEY, on_done, fixture, &fixture->task), 0);
+        LOOP_UNTIL(fixture->loop, fake_count(&fixture->fake, "Disconnect") == 1);
+        settle(fixture);
+        assert_int_equal(fixture->n_done, 1);
+        assert_int_equal(fake_count(&fixture->fake, "RemoveDevice"), 0);
+        fake_disconnect(device, NULL);
+        LOOP_UNTIL(fixture->loop, fixture->n_done == 2);
+        assert_string_equal(fixture->done, "");
+        assert_int_equal(fake_count(&fixture->fake, "RemoveDevice"), 1);
+}
+
 static int make_file(void **state) {
         int fd = mkstemp(passkey_path);
 
@@ -300,6 +323,7 @@ int main(void) {
                 cmocka_unit_test(test_one_at_a_time),
                 cmocka_unit_test(test_bond_that_nobody_ordered),
                 cmocka_unit_test_setup_teardown(test_unpair_and_forget, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_forget_waits_for_disconnect, fixture_setup, fixture_teardown),
         };
 
         return cmocka_run_group_tests(tests, make_file, remove_file);
