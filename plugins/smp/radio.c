@@ -2,6 +2,7 @@
 #include "radio.h"
 
 #include <stdlib.h>
+#include <strings.h>
 
 #include "identity.h"
 #include "waiters.h"
@@ -9,7 +10,7 @@
 struct heard {
         char key[GW_GATT_KEY_SIZE];
         char name[64];
-        int64_t first_ms;
+        int64_t first_ms, last_ms;
 };
 
 struct radio {
@@ -31,10 +32,13 @@ static const struct heard *heard_find(const struct radio *radio, const char *key
         return NULL;
 }
 
+/* Private addresses are those of phones, mostly, and change all the time: they would push out all others. */
 static void heard_keep(struct radio *radio, const struct gw_gatt_peer *peer) {
         const struct gw_host *host = radio->driver->host;
         struct heard *heard = (struct heard *) heard_find(radio, peer->key);
 
+        if (peer->address_kind == GW_GATT_ADDRESS_PRIVATE)
+                return;
         if (!heard) {
                 heard = &radio->heard[radio->next_heard];
                 radio->next_heard = (radio->next_heard + 1) % RADIO_HEARD_MAX;
@@ -43,6 +47,7 @@ static void heard_keep(struct radio *radio, const struct gw_gatt_peer *peer) {
                 *heard = (struct heard){ .first_ms = host->timer->now_ms(host) };
                 snprintf(heard->key, sizeof heard->key, "%s", peer->key);
         }
+        heard->last_ms = host->timer->now_ms(host);
         if (peer->name)
                 snprintf(heard->name, sizeof heard->name, "%s", peer->name);
 }
@@ -65,6 +70,7 @@ struct search {
         const struct gw_host *host;
         const char *key, *serial;
         const struct gw_device *except, *found;
+        size_t n_found;
 };
 
 static void match_place(void *ctx, const struct gw_device *device) {
@@ -90,8 +96,36 @@ static void match_serial(void *ctx, const struct gw_device *device) {
 
         if (!serial)
                 serial = search->host->device->attribute(device, "memfault_serial");
-        if (device != search->except && serial && strcmp(serial, search->serial) == 0)
-                search->found = device;
+        if (device == search->except || !serial || strcmp(serial, search->serial) != 0)
+                return;
+        search->found = device;
+        search->n_found++;
+}
+
+/* Some firmware states the same text on every device: an example's, or zeros. */
+static bool tells_apart(const char *serial) {
+        static const char *const common[] = { "Zephyr Serial", "1234567890", "0123456789", "123456789", "N/A", "none", "unknown", "default" };
+
+        for (size_t i = 0; i < sizeof common / sizeof common[0]; i++)
+                if (strcasecmp(serial, common[i]) == 0)
+                        return false;
+        return strspn(serial, (char[]){ serial[0], '\0' }) < strlen(serial);
+}
+
+/* Heard at its own address since the other one is there: two devices. */
+static bool is_still_there(const struct radio *radio, const struct gw_device *known, const char *key) {
+        const struct heard *there, *here = heard_find(radio, key);
+        char place[GW_GATT_KEY_SIZE];
+
+        transport_ble_key(radio->driver->host, known, place);
+        there = heard_find(radio, place);
+        return there && here && there->last_ms >= here->first_ms;
+}
+
+static bool is_other_hardware(const struct gw_host *host, const struct gw_device *one, const struct gw_device *other) {
+        const char *model = host->device->model(one), *other_model = host->device->model(other);
+
+        return model && other_model && strcmp(model, other_model) != 0;
 }
 
 const char *radio_serial_heard(struct radio *radio, const struct gw_device *device, const char *serial, const char *address) {
@@ -100,8 +134,10 @@ const char *radio_serial_heard(struct radio *radio, const struct gw_device *devi
         struct gw_facts facts = GW_FACTS_INIT;
         const char *key;
 
+        if (!tells_apart(serial))
+                return NULL;
         host->device->each(host, transport_ble.driver, match_serial, &search);
-        if (!search.found)
+        if (search.n_found != 1 || is_other_hardware(host, device, search.found) || is_still_there(radio, search.found, host->device->key(device)))
                 return NULL;
         key = host->device->key(search.found);
         facts.address = address;

@@ -28,6 +28,9 @@ const char *radio_name(const struct radio *radio, const char *key);
 /* The device of the registry that is at this address now, or has this key; NULL. `except` is not looked at. */
 const struct gw_device *radio_device_at(const struct radio *radio, const char *key, const struct gw_device *except);
 
-/* A device said that its serial number is this one. Where an adopted one with another key has said the same, that is the one: it is reported seen at
- * `address`. Returns its id's key, NULL. */
+/*
+ * A device that nobody adopted said that its serial number is this one. Where exactly one adopted device has said the same, is no other model
+ * and was not heard at its own address since this one is there, that is the one: it is reported seen at `address`. Texts that tell nothing
+ * apart (an example's, all zeros) are never looked for. Returns its id's key, NULL.
+ */
 const char *radio_serial_heard(struct radio *radio, const struct gw_device *device, const char *serial, const char *address);

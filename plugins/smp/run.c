@@ -7,10 +7,11 @@
 #include "scan.h"
 
 static void on_opened(void *ctx);
+static void on_closing(void *ctx, const struct gw_error *why);
 static void on_closed(void *ctx, const struct gw_error *why);
 static void on_refused(void *ctx, const struct smp_refusal *refusal);
 
-static const struct smp_client_handler client_handler = { .opened = on_opened, .closed = on_closed, .refused = on_refused };
+static const struct smp_client_handler client_handler = { .opened = on_opened, .closing = on_closing, .closed = on_closed, .refused = on_refused };
 
 /* ---- life */
 
@@ -133,8 +134,20 @@ void run_stopped(struct smp_run *run) {
         run->host->run->stopped(run->handle);
 }
 
+void run_access_refused(struct smp_run *run, const struct gw_error *err) {
+        const struct gw_attribute attribute = { "smp_access", err->name };
+        struct gw_facts facts = GW_FACTS_INIT;
+
+        facts.attributes = &attribute;
+        facts.n_attributes = 1;
+        run->host->run->learned(run->handle, &facts);
+        run_fail(run, err);
+}
+
 void run_broken(struct smp_run *run, const struct gw_error *err) {
-        if (run_is_update(run))
+        if (transport_is_refused(err) && run->notes.phase == BLOB_BEFORE)
+                run_access_refused(run, err);
+        else if (run_is_update(run))
                 run_again(run, err);
         else
                 run_fail(run, err);
@@ -306,9 +319,8 @@ static void on_opened(void *ctx) {
                 then(run, 0, NULL);
 }
 
-static void on_closed(void *ctx, const struct gw_error *why) {
+static void on_closing(void *ctx, const struct gw_error *why) {
         struct smp_run *run = ctx;
-        run_link_opened then = take_link_result(run);
 
         run->link_open = false;
         run->link_error = (struct gw_error){ 0 };
@@ -316,6 +328,13 @@ static void on_closed(void *ctx, const struct gw_error *why) {
                 run->link_error = *why;
         if (!gw_error_is_set(&run->link_error))
                 gw_error_set(&run->link_error, "link-lost", "the link to the device closed");
+}
+
+static void on_closed(void *ctx, const struct gw_error *why) {
+        struct smp_run *run = ctx;
+        run_link_opened then = take_link_result(run);
+
+        (void) why;
         if (then)
                 then(run, transport_is_absent(&run->link_error) ? -ENODEV : -ENOTCONN, &run->link_error);
 }

@@ -98,7 +98,9 @@ void run_fail(struct smp_run *run, const struct gw_error *err);
 void run_stopped(struct smp_run *run);
 /* Resets the device on trial once and ends with `stopped`. */
 void run_go_back(struct smp_run *run);
-/* Retried in a job, final in an inspection. */
+/* The device is there and lets nobody in, which no later attempt finds otherwise: that is told as a property of it, and the run fails. */
+void run_access_refused(struct smp_run *run, const struct gw_error *err);
+/* Retried in a job (but for a refused access before anything was done), final in an inspection. */
 void run_broken(struct smp_run *run, const struct gw_error *err);
 /* A device refused: fail or again, as the refusal says. For refusals that the step cannot go around. */
 void run_refused(struct smp_run *run, enum refusal_action action, const struct gw_error *err);

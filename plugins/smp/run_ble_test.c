@@ -238,6 +238,58 @@ static void test_upload_interrupted(void **state) {
         }
 }
 
+/* A link that ends while something is asked for: its own reason, not that of any closed link. */
+static void test_reason_of_a_lost_link(void **state) {
+        static const struct {
+                const char *step, *name;
+                int64_t after_ms;
+                uint32_t attempts;
+        } rows[] = {
+                { "inspect", "ble-disconnected", 0, 2 },
+                { "upload", "ble-disconnected", 4, 2 },
+                { "upload", "adapter-off", 4, 2 },
+                { "upload", "encryption-required", 4, 1 }, /* no later attempt finds it otherwise */
+                { "inspect", "encryption-required", 0, 1 },
+        };
+
+        (void) state;
+        for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+                struct fixture fixture;
+
+                fixture_init(&fixture, &driver_ble);
+                fixture.run.attempts_max = 2;
+                scripted_run_begin(&fixture.run);
+                while (fixture.run.end == SCRIPTED_RUNNING && scripted_run_until_step(&fixture.run, rows[i].step, 600000)) {
+                        scripted_host_advance(&fixture.host, rows[i].after_ms);
+                        assert_string_equal(fixture.run.step->name, rows[i].step);
+                        scripted_ble_lose(fixture.device.ble, rows[i].name);
+                        scripted_host_advance(&fixture.host, 1);
+                }
+                if (fixture.run.end != SCRIPTED_FAILED || strcmp(fixture.run.error.name, rows[i].name) != 0 || fixture.run.attempt != rows[i].attempts)
+                        fail_msg("row %zu: %u attempts: %s", i, (unsigned) fixture.run.attempt, fixture_story(&fixture));
+                fixture_deinit(&fixture);
+        }
+}
+
+/* The time until it is a device's turn on the radio is not that of its first step. */
+static void test_queue_is_not_counted(void **state) {
+        static const enum gw_operation_kind kinds[] = { GW_OPERATION_UPDATE, GW_OPERATION_DIAGNOSE };
+
+        (void) state;
+        for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+                struct fixture fixture;
+
+                fixture_init(&fixture, &driver_ble);
+                fixture.run.operation = kinds[i];
+                scripted_run_begin(&fixture.run);
+                assert_true(scripted_run_until_step(&fixture.run, kinds[i] == GW_OPERATION_UPDATE ? "connect" : "ask", 1000));
+                assert_true(fixture.run.extended_ms >= 3600 * 1000);
+                assert_true(scripted_run_until_step(&fixture.run, kinds[i] == GW_OPERATION_UPDATE ? "inspect" : "slots", 600000));
+                assert_int_equal(fixture.run.extended_ms, 120000);
+                fixture_deinit(&fixture);
+        }
+}
+
 /* ---- discovery */
 
 static unsigned n_done;
@@ -367,43 +419,84 @@ static void test_adopted_is_heard(void **state) {
 }
 
 /* The serial number of an adopted device under an address that nobody adopted: the adopted one is at that address now. */
-static void recognised_by(const char *attribute, void (*give_number)(struct fake_device *device)) {
+struct recognition {
         struct fixture fixture;
         struct gw_device *adopted;
+        struct gw_device discovered;
+};
 
-        fixture_init(&fixture, &driver_ble);
-        adopted = fixture.entry;
-        snprintf(adopted->key, sizeof adopted->key, OTHER_KEY);
-        scripted_device_set(adopted, attribute, "SN42");
-        fixture.device.hardware = "acme,sensor-r2";
-        give_number(&fixture.device);
-        struct gw_device discovered = { .driver = "smp-ble", .key = FIXTURE_KEY, .table = driver_ble.device_settings };
-        fixture.entry = &discovered;
-        fixture_run(&fixture, GW_OPERATION_INSPECT);
-        fixture_expect(&fixture, GW_RESULT_REPORTED, GW_PROOF_NONE, "connect inspect");
-        assert_non_null(scripted_run_note(&fixture.run, "this is smp-ble:" OTHER_KEY));
-        assert_string_equal(fixture.host.seen[fixture.host.n_seen - 1].key, OTHER_KEY);
-        assert_string_equal(fixture.host.seen[fixture.host.n_seen - 1].address, "DE:06:3B:97:4C:D8");
-        fixture_deinit(&fixture);
+static void recognition_init(struct recognition *recognition, const char *attribute, const char *serial) {
+        struct fixture *fixture = &recognition->fixture;
+
+        fixture_init(fixture, &driver_ble);
+        recognition->adopted = fixture->entry;
+        snprintf(recognition->adopted->key, sizeof recognition->adopted->key, OTHER_KEY);
+        scripted_device_set(recognition->adopted, attribute, serial);
+        fixture->device.hardware = "acme,sensor-r2";
+        recognition->discovered = (struct gw_device){ .driver = "smp-ble", .key = FIXTURE_KEY, .table = driver_ble.device_settings };
+        fixture->entry = &recognition->discovered;
 }
 
-static void in_device_information(struct fake_device *device) {
+static void expect_recognition(struct recognition *recognition, bool recognised) {
+        struct fixture *fixture = &recognition->fixture;
+        bool moved = false;
+
+        fixture_run(fixture, GW_OPERATION_INSPECT);
+        fixture_expect(fixture, GW_RESULT_REPORTED, GW_PROOF_NONE, "connect inspect");
+        for (size_t i = 0; i < fixture->host.n_seen; i++)
+                moved |= strcmp(fixture->host.seen[i].key, OTHER_KEY) == 0 && strcmp(fixture->host.seen[i].address, "DE:06:3B:97:4C:D8") == 0;
+        assert_int_equal(moved, recognised);
+        assert_int_equal(scripted_run_note(&fixture->run, "this is smp-ble:" OTHER_KEY) != NULL, recognised);
+        fixture_deinit(fixture);
+}
+
+static void state_number(struct fake_device *device, const char *serial) {
         struct scripted_ble_characteristic *number =
                 scripted_ble_characteristic(device->ble, "0000180a-0000-1000-8000-00805f9b34fb", "00002a25-0000-1000-8000-00805f9b34fb", GW_GATT_READ);
 
-        number->value_size = 4;
-        memcpy(number->value, "SN42", 4);
-}
-
-static void in_memfault(struct fake_device *device) {
-        device->software = "1.0.0";
-        device->memfault_serial = "SN42";
+        number->value_size = strlen(serial);
+        memcpy(number->value, serial, number->value_size);
 }
 
 static void test_serial_number(void **state) {
+        struct recognition recognition;
+
         (void) state;
-        recognised_by("serial_number", in_device_information);
-        recognised_by("memfault_serial", in_memfault);
+        recognition_init(&recognition, "serial_number", "SN42");
+        state_number(&recognition.fixture.device, "SN42");
+        expect_recognition(&recognition, true);
+        recognition_init(&recognition, "memfault_serial", "SN42");
+        recognition.fixture.device.software = "1.0.0";
+        recognition.fixture.device.memfault_serial = "SN42";
+        expect_recognition(&recognition, true);
+}
+
+/* A number that may be that of several devices moves none of them: else a device that nobody adopted would be updated in its place. */
+static void test_serial_number_of_several(void **state) {
+        static const char *const common[] = { "00000000", "Zephyr Serial", "1234567890" };
+        struct recognition recognition;
+        struct gw_device *other;
+
+        (void) state;
+        for (size_t i = 0; i < sizeof common / sizeof common[0]; i++) {
+                recognition_init(&recognition, "serial_number", common[i]);
+                state_number(&recognition.fixture.device, common[i]);
+                expect_recognition(&recognition, false);
+        }
+        recognition_init(&recognition, "serial_number", "SN42"); /* two adopted ones have it */
+        state_number(&recognition.fixture.device, "SN42");
+        other = scripted_device_add(&recognition.fixture.host, "smp-ble", "C00000000009", driver_ble.device_settings);
+        scripted_device_set(other, "serial_number", "SN42");
+        expect_recognition(&recognition, false);
+        recognition_init(&recognition, "serial_number", "SN42"); /* other hardware */
+        state_number(&recognition.fixture.device, "SN42");
+        snprintf(recognition.adopted->model, sizeof recognition.adopted->model, "acme,lamp");
+        expect_recognition(&recognition, false);
+        recognition_init(&recognition, "serial_number", "SN42"); /* both are on the air */
+        state_number(&recognition.fixture.device, "SN42");
+        scripted_ble_advertise(recognition.fixture.device.ble);
+        scripted_ble_advertise(scripted_ble_add(&recognition.fixture.gatt, OTHER_KEY, "sensor"));
+        expect_recognition(&recognition, false);
 }
 
 static void test_diagnose(void **state) {
@@ -423,6 +516,8 @@ static void test_diagnose(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_update),
+                cmocka_unit_test(test_reason_of_a_lost_link),
+                cmocka_unit_test(test_queue_is_not_counted),
                 cmocka_unit_test(test_bond_lost_at_reset),
                 cmocka_unit_test(test_trial_gives_the_radio_back),
                 cmocka_unit_test(test_cancel_in_trial),
@@ -438,6 +533,7 @@ int main(void) {
                 cmocka_unit_test(test_scan_without_bluetooth),
                 cmocka_unit_test(test_adopted_is_heard),
                 cmocka_unit_test(test_serial_number),
+                cmocka_unit_test(test_serial_number_of_several),
                 cmocka_unit_test(test_diagnose),
         };
 

@@ -3,6 +3,7 @@
 
 /* Silence ends these by itself; the limits are for what should not happen. Upload moves its own; return has a deadline of its own. */
 #define READY_TIMEOUT_MS 120000u
+#define QUEUE_TIMEOUT_MS (24u * 3600 * 1000)
 #define UPLOAD_TIMEOUT_MS 180000u
 #define REQUEST_TIMEOUT_MS 120000u
 
@@ -27,3 +28,15 @@ const struct gw_step steps_diagnose[STEPS_DIAGNOSE_COUNT] = {
         { "ask", step_ask_enter, READY_TIMEOUT_MS, 0 },
         { "slots", step_slots_enter, READY_TIMEOUT_MS, 0 },
 };
+
+/* Other devices are worked meanwhile, for as long as it takes: the radio counts its own time once it is this one's turn. */
+void steps_open_link(struct smp_run *run, run_link_opened then) {
+        if (run->driver->transport->scarce)
+                run->host->run->extend(run->handle, QUEUE_TIMEOUT_MS);
+        run_link_open(run, then);
+}
+
+void steps_link_is_open(struct smp_run *run) {
+        if (run->driver->transport->scarce)
+                run->host->run->extend(run->handle, READY_TIMEOUT_MS);
+}

@@ -25,6 +25,10 @@ extern const struct gw_step steps_update[STEPS_UPDATE_COUNT];
 extern const struct gw_step steps_inspect[STEPS_INSPECT_COUNT];
 extern const struct gw_step steps_diagnose[STEPS_DIAGNOSE_COUNT];
 
+/* run_link_open() of a first step: the time until it is this device's turn on the radio is not the step's. Once it is open: */
+void steps_open_link(struct smp_run *run, run_link_opened then);
+void steps_link_is_open(struct smp_run *run);
+
 int step_connect_enter(void *ctx, struct gw_error *err);
 int step_inspect_enter(void *ctx, struct gw_error *err);
 int step_upload_enter(void *ctx, struct gw_error *err);

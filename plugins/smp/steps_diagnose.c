@@ -85,6 +85,7 @@ static void opened(struct smp_run *run, int result, const struct gw_error *err) 
                 run_fail(run, err);
                 return;
         }
+        steps_link_is_open(run);
         r = smp_probe_start(run->client, SMP_PROBE_ALL, &run->probed, asked, run, &run->probe);
         if (r == 0)
                 return;
@@ -97,7 +98,7 @@ int step_ask_enter(void *ctx, struct gw_error *err) {
 
         (void) err;
         run_begin(run);
-        run_link_open(run, opened);
+        steps_open_link(run, opened);
         return 0;
 }
 

@@ -15,17 +15,6 @@ static bool is_absent(const struct smp_run *run, int result) {
         return result == -ENODEV || (result == -ETIMEDOUT && run->driver->transport->kind == TRANSPORT_UDP && !smp_client_was_heard(run->client));
 }
 
-/* The device is there and lets nobody in: that is a property of it. */
-static void refused_access(struct smp_run *run, const struct gw_error *err) {
-        const struct gw_attribute attribute = { "smp_access", err->name };
-        struct gw_facts facts = GW_FACTS_INIT;
-
-        facts.attributes = &attribute;
-        facts.n_attributes = 1;
-        run->host->run->learned(run->handle, &facts);
-        run_fail(run, err);
-}
-
 static void connect_failed(struct smp_run *run, int result, const struct gw_error *err) {
         const char *reason = transport_wait_reason(err);
 
@@ -36,7 +25,7 @@ static void connect_failed(struct smp_run *run, int result, const struct gw_erro
         else if (run_is_update(run) && is_absent(run, result))
                 run_wait(run, "not-seen", GW_WAKE_TIMER | GW_WAKE_SEEN, run->tuning.not_seen_retry_ms);
         else if (transport_is_refused(err))
-                refused_access(run, err);
+                run_access_refused(run, err);
         else
                 run_broken(run, err);
 }
@@ -78,6 +67,7 @@ static void connected(struct smp_run *run, int result, const struct gw_error *er
                 connect_failed(run, result, err);
                 return;
         }
+        steps_link_is_open(run);
         r = smp_probe_start(run->client, items, &run->probed, probed, run, &run->probe);
         if (r == 0)
                 return;
@@ -90,7 +80,7 @@ int step_connect_enter(void *ctx, struct gw_error *err) {
 
         (void) err;
         run_begin(run);
-        run_link_open(run, connected);
+        steps_open_link(run, connected);
         return 0;
 }
 

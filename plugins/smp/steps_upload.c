@@ -184,7 +184,7 @@ static void upload_failed(struct smp_run *run, int result, const struct smp_uplo
         } else if (result == -ETIMEDOUT) {
                 upload_silent(run, report);
         } else if (result == -ENOTCONN && gw_error_is_set(&run->link_error)) {
-                run_again(run, &run->link_error);
+                run_broken(run, &run->link_error);
         } else {
                 run_again(run, &report->error);
         }

@@ -221,7 +221,8 @@ static const struct gw_link_handler packets_handler = {
 
 /* ---- opening */
 
-static void open_packets(struct smp_ble *ble) {
+/* why: of what was tried before; where the device has ended, that is the reason. */
+static void open_packets(struct smp_ble *ble, const struct gw_error *why) {
         const struct gw_gatt_link_options options = {
                 .size = sizeof options,
                 .uuid = SMP_BLE_CHARACTERISTIC,
@@ -230,7 +231,9 @@ static void open_packets(struct smp_ble *ble) {
         };
         int r = ble->host->gatt->link_open(ble->gatt, &options, &packets_handler, ble, &ble->packets);
 
-        if (r < 0)
+        if (r == -ENOTCONN && why)
+                end(ble, why);
+        else if (r < 0)
                 end_errno(ble, "opening the SMP characteristic", r);
 }
 
@@ -244,7 +247,7 @@ static void serial_read(void *ctx, const struct gw_error *why, const uint8_t *da
                         ble->peer.serial[used++] = (char) data[i];
         callback_enter(ble);
         if (!ble->ended)
-                open_packets(ble);
+                open_packets(ble, why);
         callback_leave(ble);
 }
 
@@ -272,7 +275,7 @@ static void gatt_opened(void *ctx) {
         (void) gatt->peer(ble->gatt, keep_peer, ble);
         gatt->characteristics(ble->gatt, find_serial, &has_serial);
         if (!has_serial || gatt->read(ble->gatt, SERIAL_NUMBER, serial_read, ble, &ble->task) < 0)
-                open_packets(ble);
+                open_packets(ble, NULL);
         callback_leave(ble);
 }
 

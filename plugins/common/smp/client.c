@@ -586,6 +586,8 @@ static void on_closed(void *ctx, const struct gw_error *why) {
 
         client->is_open = false;
         callback_enter(client);
+        if (client->handler && client->handler->closing)
+                client->handler->closing(client->handler_ctx, why);
         for (size_t i = 0; i < SMP_FLIGHTS_MAX && !client->released; i++) {
                 struct flight *flight = &client->flights[i];
 

@@ -31,6 +31,8 @@ struct smp_client_handler {
         /* All optional. `opened` and `closed` are the link's. After `closed` every request in flight has ended (its done came
          * before), and smp_client_detach() or _free() is what is left to do. */
         void (*opened)(void *ctx);
+        /* The link is about to be told `closed`: comes before the requests in flight end, so that who asks them for a reason finds it. */
+        void (*closing)(void *ctx, const struct gw_error *why);
         void (*closed)(void *ctx, const struct gw_error *why);
         /* Every refusal, also of optional commands, before the request's own `done`. */
         void (*refused)(void *ctx, const struct smp_refusal *refusal);

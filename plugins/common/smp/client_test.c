@@ -23,7 +23,7 @@ static struct {
         uint32_t other_id;
 } answers;
 
-static unsigned n_opened, n_closed, n_refused, n_writable;
+static unsigned n_opened, n_closing, n_closed, n_refused, n_writable, n_answers_when_closing;
 static struct smp_refusal last_refusal;
 static bool free_in_refused;
 
@@ -66,6 +66,13 @@ static void on_opened(void *ctx) {
         n_opened++;
 }
 
+static void on_closing(void *ctx, const struct gw_error *why) {
+        (void) ctx;
+        assert_string_equal(why->text, "unplugged");
+        n_answers_when_closing = answers.n;
+        n_closing++;
+}
+
 static void on_closed(void *ctx, const struct gw_error *why) {
         (void) ctx;
         assert_string_equal(why->text, "unplugged");
@@ -87,7 +94,7 @@ static void on_writable(void *ctx) {
         n_writable++;
 }
 
-static const struct smp_client_handler handler = { .opened = on_opened, .closed = on_closed, .refused = on_refused };
+static const struct smp_client_handler handler = { .opened = on_opened, .closing = on_closing, .closed = on_closed, .refused = on_refused };
 
 /* {} to the image group. */
 static int request_with(uint8_t command, uint8_t resends, bool unkept, uint32_t *ret_id) {
@@ -117,7 +124,7 @@ static int setup(void **state) {
 
         (void) state;
         memset(&answers, 0, sizeof answers);
-        n_opened = n_closed = n_refused = n_writable = 0;
+        n_opened = n_closing = n_closed = n_refused = n_writable = 0;
         free_in_refused = false;
         testing_host_init(&host);
         testing_link_init(&link_a);
@@ -398,6 +405,8 @@ static void lost_link_ends_all(void **state) {
         assert_int_equal(answers.n, 3);
         assert_int_equal(answers.result, -ENOTCONN);
         assert_true(answers.sent);
+        assert_int_equal(n_closing, 1);
+        assert_int_equal(n_answers_when_closing, 0); /* the reason is told first */
         assert_int_equal(n_closed, 1);
         assert_int_equal(request(1, 2, NULL), -ENOTCONN);
         /* The next link. */

@@ -271,9 +271,9 @@ static void api_learned(struct gw_run *run, const struct gw_facts *facts) {
 }
 
 static void api_extend(struct gw_run *run, uint32_t timeout_ms) {
-        (void) timeout_ms;
         if (!run->step)
                 breach(run, "extend without a step");
+        run->extended_ms = timeout_ms;
 }
 
 /* Every end comes through here. */

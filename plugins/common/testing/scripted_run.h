@@ -62,6 +62,7 @@ struct gw_run {
         enum gw_proof proof;
         struct gw_error error; /* of fail or again, the newest */
         char reason[48];       /* of the newest wait */
+        uint32_t extended_ms;  /* by the newest extend */
         unsigned n_waits, n_crashes;
         char path[SCRIPTED_PATH_MAX]; /* names of all steps that were entered, separated by blanks */
         char notes[SCRIPTED_NOTES_MAX][240];
