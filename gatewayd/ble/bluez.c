@@ -46,6 +46,18 @@ static void ask_objects(void *ctx) {
 
 /* --- its name --- */
 
+static void ask_owner(struct ble *ble);
+
+static void ask_owner_again(void *ctx) {
+        struct ble *ble = ctx;
+        ble->bluez.retry = NULL;
+        ask_owner(ble);
+}
+
+static void ask_owner_later(struct ble *ble) {
+        (void) timer_start(ble->loop, ble_time(ble, BLE_OBJECTS_RETRY_MS), ask_owner_again, ble, &ble->bluez.retry);
+}
+
 static void owner_answered(void *ctx, sd_bus_message *reply, const sd_bus_error *error) {
         struct ble *ble = ctx;
         (void) reply;
@@ -54,6 +66,7 @@ static void owner_answered(void *ctx, sd_bus_message *reply, const sd_bus_error 
         } else if (error) {
                 gw_error_set(&ble->bluez.error, "dbus-refused", "%s", error->message ? error->message : error->name);
                 set_state(ble, BLUEZ_REFUSED);
+                ask_owner_later(ble);
         } else {
                 ask_objects(ble);
         }
@@ -65,7 +78,9 @@ static void ask_owner(struct ble *ble) {
         if (r >= 0 && (r = sd_bus_message_append(message, "s", BLUEZ_NAME)) < 0)
                 sd_bus_message_unref(message);
         else if (r >= 0)
-                (void) call_send(&ble->bluez.call, message, BLE_CALL_TIMEOUT_MS, owner_answered, ble);
+                r = call_send(&ble->bluez.call, message, BLE_CALL_TIMEOUT_MS, owner_answered, ble);
+        if (r < 0)
+                ask_owner_later(ble);
 }
 
 static int on_owner_changed(sd_bus_message *signal, void *ctx, sd_bus_error *ret_error) {

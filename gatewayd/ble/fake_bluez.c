@@ -73,7 +73,8 @@ static void append_device(sd_bus_message *message, const struct fake_device *dev
         if (device->advertises_service)
                 append_property(message, "UUIDs", "as", 1, FAKE_SERVICE);
         append_property(message, "ManufacturerData", "a{qv}", 1, 0x0059, "ay", 3, 1, 2, 3);
-        append_property(message, "RSSI", "n", device->rssi);
+        if (device->rssi)
+                append_property(message, "RSSI", "n", device->rssi);
         interface_end(message);
 }
 

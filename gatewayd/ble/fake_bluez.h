@@ -59,7 +59,7 @@ struct fake_device {
         bool advertises_service;
         bool known;       /* the object exists */
         bool connected, resolved, paired;
-        int rssi;
+        int rssi;         /* 0: not told, as when it has not been heard of late */
         enum fake_table table;
         bool table_shown;
         struct fake_characteristic characteristics[FAKE_CHARACTERISTICS_MAX];

@@ -141,6 +141,24 @@ static void test_wait_for_a_fresh_advertisement(void **state) {
         ble_watch_end(fixture->watch);
 }
 
+/* A service that runs longer than we do remembers what was advertised once: that is no advertisement of now. */
+static void test_what_is_remembered_is_not_heard(void **state) {
+        struct fixture *fixture = *state;
+        struct fake_device *device = fake_add(&fixture->fake, ADDRESS);
+
+        device->rssi = 0;
+        device->known = true;
+        fixture_again(fixture);
+        start_wait(fixture, KEY, NULL, 60000);
+        LOOP_UNTIL(fixture->loop, fixture->fake.adapters[0].discovering);
+        settle(fixture);
+        assert_int_equal(fixture->n_heard, 0);
+        device->rssi = -60;
+        fake_advertise(device);
+        LOOP_UNTIL(fixture->loop, fixture->n_heard);
+        assert_string_equal(fixture->heard, KEY);
+}
+
 static bool is_next_address(void *ctx, const struct gw_gatt_peer *peer) {
         (void) ctx;
         return strcmp(peer->key, "DE063B974CD9") == 0 && str_equal(peer->name, "sensor");
@@ -304,6 +322,7 @@ int main(void) {
                 TEST(test_filters),
                 TEST(test_what_is_told),
                 TEST(test_wait_for_a_fresh_advertisement),
+                TEST(test_what_is_remembered_is_not_heard),
                 TEST(test_wait_for_another_address),
                 TEST(test_wait_ends),
                 TEST(test_discovery_begins_anew),

@@ -142,7 +142,8 @@ struct gw_gatt {
         unsigned attempts;
         int64_t not_before_ms;
         bool read_anew;                 /* its table was forgotten once */
-        bool was_paired; /* when its turn came */
+        bool has_begun, was_paired;     /* its turn came; when it did for the first time */
+        bool bond_dropped;              /* with the device's object */
         bool pairs;      /* a person ordered a bond */
         bool ending;                    /* disconnected or removed, the reason may still come */
         bool after_resolved;            /* ServicesResolved came, objects may still follow */

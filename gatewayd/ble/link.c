@@ -5,8 +5,9 @@
  *
  *      PROBE --StartNotify, StopNotify--> NOTIFY --AcquireNotify--> WRITE --AcquireWrite--> OPEN --> CLOSED
  *
- * The probe is for devices without a bond: bluetoothd 5.66 crashes when AcquireNotify is refused by the device for want of one, and
- * answers StartNotify properly.
+ * The probe is for refusals: before 5.84 bluetoothd does not answer when a device refuses AcquireNotify for want of a bond, keeps a pointer to what
+ * it freed, and crashes at the next StopNotify or RemoveDevice. It answers StartNotify properly. The same pointer stays when the link is lost in the
+ * middle of AcquireNotify; so StopNotify is never sent but for a StartNotify of ours.
  *
  * First the one, then the other, so that no answer can be missed. Both hand over a socket: one datagram is one packet on the air, and what
  * the radio cannot take yet makes the socket full. The MTU stands in the answers; it is known only after it was negotiated. A service or a
@@ -52,6 +53,7 @@ struct link {
         int notify_fd, write_fd; /* until OPEN */
         struct datagram *reader, *writer;
         sd_bus_slot *values;     /* the match of a subscription without a socket */
+        bool started;            /* StartNotify was sent, and not refused or taken back */
         bool by_call;            /* writes by WriteValue */
         struct write_slot writes[BLE_LINK_WRITES_MAX];
         bool want_writable;
@@ -86,7 +88,7 @@ static void release(struct link *link) {
         datagram_close(TAKE_PTR(link->writer));
         close_fd(&link->notify_fd);
         close_fd(&link->write_fd);
-        if ((link->values || link->state == LINK_PROBE) && link->session && link->session->state == SESSION_OPEN)
+        if (link->started && link->session && link->session->state == SESSION_OPEN)
                 call_forget(bus_of(link), link->path, BLUEZ_CHARACTERISTIC, "StopNotify");
         link->values = sd_bus_slot_unref(link->values);
         list_remove(&link->node);
@@ -265,9 +267,15 @@ static void call_link(struct link *link, const char *member, void (*answered)(vo
                 link_fail(link, "gatt-failed", strerror(-r));
 }
 
+static void start_notify(struct link *link, void (*answered)(void *ctx, sd_bus_message *reply, const sd_bus_error *error)) {
+        link->started = true;
+        call_link(link, "StartNotify", answered);
+}
+
 static void start_notify_answered(void *ctx, sd_bus_message *reply, const sd_bus_error *error) {
         struct link *link = ctx;
         (void) reply;
+        link->started = !error;
         if (error) {
                 link_refused(link, error);
                 return;
@@ -283,10 +291,11 @@ static void subscribe(struct link *link) {
                           "type='signal',sender='org.bluez',path='%s',interface='org.freedesktop.DBus.Properties',member='PropertiesChanged',"
                           "arg0='org.bluez.GattCharacteristic1'",
                           link->path);
+        link->values = sd_bus_slot_unref(link->values); /* of an earlier try */
         if (sd_bus_add_match_async(bus_of(link), &link->values, rule, on_value, NULL, link) < 0)
                 link_fail(link, "gatt-failed", "the bus takes no subscription");
         else
-                call_link(link, "StartNotify", start_notify_answered);
+                start_notify(link, start_notify_answered);
 }
 
 static void notify_answered(void *ctx, sd_bus_message *reply, const sd_bus_error *error) {
@@ -321,6 +330,7 @@ static void probe_stopped(void *ctx, sd_bus_message *reply, const sd_bus_error *
 static void probe_answered(void *ctx, sd_bus_message *reply, const sd_bus_error *error) {
         struct link *link = ctx;
         (void) reply;
+        link->started = false;
         if (!error)
                 call_link(link, "StopNotify", probe_stopped);
         else if (is_not_offered(error))
@@ -349,8 +359,6 @@ static void link_opened(struct link *link) {
 }
 
 static void link_step(struct link *link) {
-        if (link->state == LINK_PROBE && link->session->device->paired)
-                link->state = LINK_NOTIFY;
         if (link->state <= LINK_NOTIFY && !link->notify)
                 link->state = LINK_WRITE;
         if (link->state == LINK_WRITE && link->write != GW_GATT_SEND_COMMAND) {
@@ -359,7 +367,7 @@ static void link_step(struct link *link) {
         }
         switch (link->state) {
         case LINK_PROBE:
-                call_link(link, "StartNotify", probe_answered);
+                start_notify(link, probe_answered);
                 break;
         case LINK_NOTIFY:
                 call_link(link, "AcquireNotify", notify_answered);

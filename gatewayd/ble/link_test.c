@@ -124,7 +124,7 @@ static void test_without_sockets(void **state) {
         LOOP_UNTIL(fixture->loop, !smp(device)->notifying);
 }
 
-/* ---- refusals: at StartNotify (s: the probe of a device without a bond), AcquireNotify (n), AcquireWrite (w) */
+/* ---- refusals: at StartNotify (s: the probe), AcquireNotify (n), AcquireWrite (w) */
 
 static struct fake_errors *errors_at(struct fake_characteristic *characteristic, char at) {
         return at == 's' ? &characteristic->start_errors : at == 'n' ? &characteristic->notify_errors : &characteristic->write_errors;
@@ -144,7 +144,8 @@ static void test_refusals_table(void **state) {
                 { 's', { "Failed:Not connected" }, false, "ble-disconnected" },
                 { 's', { "NotSupported:no" }, false, "" },
                 { 's', { "InProgress:In Progress", "InProgress:In Progress" }, false, "" },
-                { 's', { "NotPermitted:never asked" }, true, "" },
+                { 's', { "NotPermitted:Not paired" }, true, "pairing-required" },
+                { 's', { "NotPermitted:Notify acquired" }, false, "gatt-not-permitted" },
                 { 'n', { "NotPermitted:Notify acquired" }, false, "gatt-not-permitted" },
                 { 'w', { "NotPermitted:Write acquired" }, false, "gatt-not-permitted" },
                 { 'n', { "NotPermitted:Not paired" }, false, "encryption-required" },
@@ -178,6 +179,9 @@ static void test_refusals_table(void **state) {
                 if (strcmp(fixture->one.link_why.name, rows[i].ends) != 0)
                         fail_msg("row %zu (%s) ended with %s: %s", i, rows[i].errors[0], fixture->one.link_why.name, fixture->one.link_why.text);
                 assert_int_equal(fixture->one.n_closed, 0); /* the device itself stays open */
+                settle(fixture);
+                if (rows[i].ends[0]) /* only what was started is stopped: a probe that was not refused */
+                        assert_int_equal(fake_count(&fixture->fake, "StopNotify"), rows[i].at != 's');
                 close_opening(&fixture->one);
                 assert_int_equal(fixture_teardown(&made), 0);
         }

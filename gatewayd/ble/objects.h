@@ -77,6 +77,7 @@ struct device {
 
 enum device_change {
         DEVICE_HEARD = 1 << 0, /* an advertisement */
+        DEVICE_ADVERTISED = 1 << 3, /* the same, unless it is a list of all objects: the service keeps what was advertised once */
         DEVICE_SAID = 1 << 1,  /* its name or its services changed */
         DEVICE_STATE = 1 << 2, /* connected, resolved, paired, bonded, its services on the bus */
 };
@@ -97,6 +98,7 @@ struct objects {
         struct device **buckets; /* BLE_DEVICE_BUCKETS, NULL until the first device */
         size_t n_devices;
         uint64_t n_dropped; /* devices beyond BLE_DEVICES_MAX */
+        bool reading_all;   /* a list of all objects is being read */
 };
 
 void objects_init(struct objects *objects, const struct objects_hooks *hooks, void *ctx);

@@ -15,7 +15,7 @@
 struct pairing {
         struct agent agent;
         struct gw_gatt *session;
-        bool registered, asked; /* RegisterAgent was answered; Pair is out */
+        bool registers, asked; /* RegisterAgent was sent; Pair is out */
 };
 
 /* --- leaving no trace --- */
@@ -23,7 +23,7 @@ struct pairing {
 static void unregister(struct gw_gatt_task *task) {
         sd_bus_message *message = NULL;
         sd_bus *bus = ble_bus(task->ble);
-        if (!task->pairing->registered || call_prepare(bus, "/org/bluez", "org.bluez.AgentManager1", "UnregisterAgent", &message) < 0)
+        if (!task->pairing->registers || call_prepare(bus, "/org/bluez", "org.bluez.AgentManager1", "UnregisterAgent", &message) < 0)
                 return;
         if (sd_bus_message_append(message, "o", AGENT_PATH) >= 0 && sd_bus_message_set_expect_reply(message, false) >= 0)
                 (void) sd_bus_send(bus, message, NULL);
@@ -87,7 +87,7 @@ static void pair_answered(void *ctx, sd_bus_message *reply, const sd_bus_error *
                 refused_or(task, "passkey-wrong", text);
         } else if (error && !str_equal(error->name, "org.bluez.Error.AlreadyExists")) {
                 refused_or(task, "pairing-failed", text);
-        } else if (!error && pairing->agent.pairing == BLE_PAIRING_PASSKEY && !pairing->agent.passkey_given) {
+        } else if (pairing->agent.pairing == BLE_PAIRING_PASSKEY && !pairing->agent.passkey_given) {
                 if (!pairing->session->device || remove_device(task, pairing->session->device, untrusted_removed) < 0)
                         untrusted_removed(task, NULL, NULL);
         } else {
@@ -104,7 +104,6 @@ static void agent_answered(void *ctx, sd_bus_message *reply, const sd_bus_error 
                 task_fail(task, "pairing-failed", "the Bluetooth service takes no agent: %s", error->message ? error->message : error->name);
                 return;
         }
-        pairing->registered = true;
         pairing->asked = true;
         if (call_start(&task->call, ble_bus(task->ble), pairing->agent.device, BLUEZ_DEVICE, "Pair", BLE_PAIR_TIMEOUT_MS, pair_answered, task) < 0)
                 task_fail(task, "pairing-failed", "%s: Pair could not be sent", task->key);
@@ -122,7 +121,17 @@ static int register_agent(struct gw_gatt_task *task) {
                 sd_bus_message_unref(message);
                 return r;
         }
+        task->pairing->registers = true; /* whatever becomes of the answer */
         return call_send(&task->call, message, BLE_CALL_TIMEOUT_MS, agent_answered, task);
+}
+
+/* One that the service made by itself while it connected proves nobody: it had no passkey. */
+static void bond_found(struct gw_gatt_task *task) {
+        struct gw_gatt *session = task->pairing->session;
+        if (session->was_paired || task->pairing->agent.pairing != BLE_PAIRING_PASSKEY)
+                task_end(task, NULL, NULL, 0);
+        else if (remove_device(task, session->device, untrusted_removed) < 0)
+                untrusted_removed(task, NULL, NULL);
 }
 
 static void on_opened(void *ctx) {
@@ -130,7 +139,7 @@ static void on_opened(void *ctx) {
         struct pairing *pairing = task->pairing;
         const struct device *device = pairing->session->device;
         if (device->bonded || device->paired) {
-                task_end(task, NULL, NULL, 0);
+                bond_found(task);
                 return;
         }
         (void) str_copy(pairing->agent.device, sizeof pairing->agent.device, device->path);
@@ -219,8 +228,10 @@ struct choice {
 static void choose(void *ctx, struct device *device) {
         struct choice *choice = ctx;
         bool bonded = device->bonded || device->paired;
-        if (strcmp(device->key, choice->task->key) != 0)
+        if (strcmp(device->key, choice->task->key) != 0 || !device->adapter->used)
                 return;
+        if (choice->task->kind == TASK_FORGET && !adapter_is_usable(device->adapter))
+                return; /* it takes no order, and nothing will be read over it before it is on again */
         if (device->session)
                 choice->error = device->session->released ? LEAVING : "device-busy";
         else if (bonded && choice->task->kind == TASK_FORGET)
@@ -245,6 +256,11 @@ static int remove_device(struct gw_gatt_task *task, const struct device *device,
 static void remove_next(struct gw_gatt_task *task);
 static void remove_first(void *ctx);
 
+static bool remove_later(struct gw_gatt_task *task) {
+        return task->n_tries++ < BLE_FORGET_TRIES_MAX &&
+               timer_start(task->ble->loop, ble_time(task->ble, BLE_FORGET_RETRY_MS), remove_first, task, &task->timer) >= 0;
+}
+
 static void removed(void *ctx, sd_bus_message *reply, const sd_bus_error *error) {
         struct gw_gatt_task *task = ctx;
         struct device *device = objects_device(&task->ble->objects, (const char *) task->data);
@@ -268,8 +284,7 @@ static void remove_next(struct gw_gatt_task *task) {
         free(TAKE_PTR(task->data));
         if (choice.device)
                 task->data = (uint8_t *) strdup(choice.device->path);
-        if (choice.error == LEAVING && task->n_tries++ < BLE_FORGET_TRIES_MAX &&
-            timer_start(task->ble->loop, ble_time(task->ble, BLE_FORGET_RETRY_MS), remove_first, task, &task->timer) >= 0)
+        if (choice.error == LEAVING && remove_later(task))
                 return;
         if (choice.error == LEAVING)
                 task_fail(task, "device-busy", "%s is being disconnected", task->key);
@@ -287,6 +302,8 @@ static void remove_first(void *ctx) {
         task->timer = NULL;
         if (task->ble->bluez.state == BLUEZ_READY) {
                 remove_next(task);
+        } else if (task->ble->bluez.state == BLUEZ_ASKING && remove_later(task)) {
+                return;
         } else {
                 ble_state_error(task->ble, NULL, &why);
                 task_end(task, &why, NULL, 0);

@@ -278,6 +278,51 @@ static void test_unpair_and_forget(void **state) {
         assert_int_equal(fake_count(&fixture->fake, "RemoveDevice"), 2);
 }
 
+/* The service pairs by itself while it connects, without a passkey: that is not what was ordered, and goes again. */
+static void test_bond_by_itself_is_no_proof(void **state) {
+        void *made;
+        struct fixture *fixture = pairing_fixture(&made, BLE_PAIRING_PASSKEY);
+        struct fake_device *device = fake_add(&fixture->fake, ADDRESS);
+
+        (void) state;
+        write_passkeys(KEY " " PASSKEY_TEXT "\n", 0600);
+        fake_advertise(device);
+        device->hold_connect = true;
+        fixture->n_done = 0;
+        assert_int_equal(ble_pair(fixture->ble, KEY, on_done, fixture, &fixture->task), 0);
+        LOOP_UNTIL(fixture->loop, fixture->fake.held);
+        device->hold_connect = false;
+        device->paired = true;
+        fake_set_property(&fixture->fake, device->path, "org.bluez.Device1", "Paired", "b", true);
+        fake_release(&fixture->fake, NULL);
+        LOOP_UNTIL(fixture->loop, fixture->n_done);
+        assert_string_equal(fixture->done, "pairing-not-allowed");
+        assert_int_equal(fake_count(&fixture->fake, "RemoveDevice"), 1);
+        assert_false(device->paired);
+        assert_int_equal(fixture_teardown(&made), 0);
+}
+
+/* An adapter that is not to be used is somebody else's, with its devices and bonds. */
+static void test_forget_leaves_other_adapters_alone(void **state) {
+        static const char *const used[] = { "hci0" };
+        const struct str_list adapters = { (char **) used, 1 };
+        struct fixture *fixture = *state;
+        struct fake_device *device;
+
+        fake_adapter_set(&fixture->fake, 1, true, true);
+        device = fake_add(&fixture->fake, ADDRESS);
+        str_format(device->path, sizeof device->path, "/org/bluez/hci1/dev_DE_06_3B_97_4C_D8");
+        fake_advertise(device);
+        fixture->options.adapters = &adapters;
+        fixture_again(fixture);
+        assert_int_equal(ble_forget(fixture->ble, KEY, on_done, fixture, &fixture->task), 0);
+        LOOP_UNTIL(fixture->loop, fixture->n_done == 1);
+        assert_string_equal(fixture->done, "");
+        assert_int_equal(fake_count(&fixture->fake, "RemoveDevice"), 0);
+        fixture->options.adapters = NULL;
+        fixture_again(fixture);
+}
+
 /* A device that its owner has just closed is disconnected first; it counts as busy only for who still has it open. */
 static void test_forget_waits_for_disconnect(void **state) {
         struct fixture *fixture = *state;
@@ -324,6 +369,8 @@ int main(void) {
                 cmocka_unit_test(test_bond_that_nobody_ordered),
                 cmocka_unit_test_setup_teardown(test_unpair_and_forget, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_forget_waits_for_disconnect, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_forget_leaves_other_adapters_alone, fixture_setup, fixture_teardown),
+                cmocka_unit_test(test_bond_by_itself_is_no_proof),
         };
 
         return cmocka_run_group_tests(tests, make_file, remove_file);

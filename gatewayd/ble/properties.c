@@ -147,7 +147,7 @@ static int read_rssi(void *object, sd_bus_message *message) {
 /* Counts without storing: ServiceData and the flags say no more than that it was heard. */
 static int read_heard(void *object, sd_bus_message *message) {
         (void) object;
-        return sd_bus_message_skip(message, NULL) < 0 ? -EBADMSG : DEVICE_HEARD;
+        return sd_bus_message_skip(message, NULL) < 0 ? -EBADMSG : DEVICE_ADVERTISED;
 }
 
 static int read_connected(void *object, sd_bus_message *message) {
@@ -243,7 +243,7 @@ static int read_manufacturers(void *object, sd_bus_message *message) {
         }
         if (r >= 0)
                 r = sd_bus_message_exit_container(message);
-        return r < 0 ? r : DEVICE_HEARD;
+        return r < 0 ? r : DEVICE_ADVERTISED;
 }
 
 static const struct property device_table[] = {
@@ -335,6 +335,8 @@ static int read_device(struct objects *objects, const char *path, const struct p
         if (r < 0)
                 return sd_bus_message_skip(message, "a{sv}"); /* too many, or of no adapter that is known */
         r = read_dictionary(message, table, device);
+        if (r > 0 && (r & DEVICE_ADVERTISED) && !objects->reading_all)
+                r |= DEVICE_HEARD;
         if (r > 0 && device->key[0])
                 objects->hooks->device_changed(objects->ctx, device, (uint32_t) r);
         return r;
@@ -414,8 +416,10 @@ static int read_pass(struct objects *objects, sd_bus_message *reply, int pass) {
 
 int objects_read_all(struct objects *objects, sd_bus_message *reply) {
         int r = 0;
+        objects->reading_all = true;
         for (int pass = 0; pass < 3 && r >= 0; pass++)
                 r = read_pass(objects, reply, pass);
+        objects->reading_all = false;
         return r;
 }
 

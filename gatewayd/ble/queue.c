@@ -14,7 +14,8 @@ static bool has_place(const struct ble *ble, const struct adapter *adapter) {
 struct search {
         const struct ble *ble;
         const char *key;
-        bool usable_only;
+        bool usable_only;  /* what can be connected to now */
+        bool hearing_only; /* over an adapter that may be used */
         struct device *best;
 };
 
@@ -31,6 +32,8 @@ static void consider(void *ctx, struct device *device) {
         if (memcmp(device->key, search->key, GW_GATT_KEY_SIZE) != 0)
                 return;
         if (search->usable_only && (!has_place(search->ble, adapter) || adapter->turn || device->session || !device_is_near(search->ble, device)))
+                return;
+        if (search->hearing_only && !adapter_is_usable(adapter))
                 return;
         if (is_better(search->ble, device, search->best))
                 search->best = device;
@@ -58,8 +61,9 @@ static bool is_usable(const struct ble *ble, const struct adapter *adapter) {
 }
 
 static bool is_near(const struct ble *ble, const char *key) {
-        const struct device *device = queue_device(ble, key, false);
-        return device && adapter_is_usable(device->adapter) && device_is_near(ble, device);
+        struct search search = { .ble = ble, .key = key, .hearing_only = true };
+        objects_each_device(&ble->objects, consider, &search);
+        return search.best && device_is_near(ble, search.best);
 }
 
 bool queue_wants_hearing(const struct ble *ble) {

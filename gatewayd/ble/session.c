@@ -178,8 +178,18 @@ static void session_wait_again(struct gw_gatt *session) {
                 pause_for(session, pause_ms);
 }
 
+static bool session_forget(struct gw_gatt *session, enum session_state after);
+
+/* By the service itself, and nobody ordered it. */
+static bool has_own_bond(const struct gw_gatt *session) {
+        return session->device && session->device->paired && !session->was_paired && !session->pairs;
+}
+
 static void left(struct gw_gatt *session) {
         timer_cancel(TAKE_PTR(session->pause));
+        /* It may have come while the device was being disconnected. */
+        if (has_own_bond(session) && !session->bond_dropped && session_forget(session, session->after_leave))
+                return;
         if (session->after_leave == SESSION_WAIT && !session->released) {
                 session_wait_again(session);
                 return;
@@ -325,7 +335,9 @@ void session_begin(struct gw_gatt *session, struct device *device) {
         session->state = SESSION_QUIET;
         session->device = device;
         session->adapter = device->adapter;
-        session->was_paired = device->paired || device->bonded;
+        if (!session->has_begun)
+                session->was_paired = device->paired || device->bonded;
+        session->has_begun = true;
         device->session = session;
         device->adapter->turn = session;
         device->adapter->n_sessions++;
@@ -368,6 +380,7 @@ static bool session_forget(struct gw_gatt *session, enum session_state after) {
         timer_cancel(TAKE_PTR(session->pause));
         call_cancel(&session->call);
         session->state = SESSION_FORGET;
+        session->bond_dropped = true;
         session->after_leave = after;
         return call_send(&session->call, message, BLE_CALL_TIMEOUT_MS, forget_answered, session) >= 0;
 }
@@ -385,16 +398,16 @@ static bool session_read_anew(struct gw_gatt *session) {
  * alone, so this one goes again.
  */
 static bool session_was_paired(const struct gw_gatt *session) {
-        return (session->state == SESSION_RESOLVE || session->state == SESSION_OPEN) && session->device->paired && !session->was_paired && !session->pairs;
+        return (session->state == SESSION_RESOLVE || session->state == SESSION_OPEN) && has_own_bond(session);
 }
 
 static void session_refuse_bond(struct gw_gatt *session) {
-        struct gw_error why;
-        gw_error_set(&session->last, "encryption-required", "%s wants a bond, and nobody ordered one", session->key);
+        struct gw_error why = { 0 };
+        gw_error_set(&why, "encryption-required", "%s wants a bond, and nobody ordered one", session->key);
+        session->last = why;
+        session->n_callbacks++; /* the service takes two seconds to disconnect, and nothing is sent meanwhile */
         if (!session_forget(session, SESSION_ENDED))
                 session_leave(session, SESSION_ENDED);
-        why = session->last; /* the service takes two seconds to disconnect, and nothing is sent meanwhile */
-        session->n_callbacks++;
         links_end(session, &why);
         tasks_end(session, &why);
         session->n_callbacks--;
