@@ -147,6 +147,32 @@ static void test_neighbour(void **state) {
         fixture_deinit(&fixture);
 }
 
+/* Somebody whose address would fit comes up while the device clears another update. Nothing could prove who that is, and the upload would follow. */
+static void test_stranger_after_clearing(void **state) {
+        struct fixture fixture;
+        struct scripted_ble *stranger;
+
+        (void) state;
+        fixture_init(&fixture, &driver_ble);
+        fake_device_put(&fixture.device, 0, 0, OTHER, "1.0.5"); /* somebody else's image on trial */
+        fake_device_put(&fixture.device, 0, 1, OLD, "1.0.0");
+        fixture.device.slots[0][1].confirmed = true;
+        fixture.device.swap_ms = 10000;
+        stranger = scripted_ble_add(&fixture.gatt, "DE063B974CD9", "sensor");
+        scripted_ble_advertise_service(stranger, SMP_BLE_SERVICE);
+        scripted_ble_characteristic(stranger, SMP_BLE_SERVICE, SMP_BLE_CHARACTERISTIC, GW_GATT_WRITE_COMMAND | GW_GATT_NOTIFY);
+        scripted_run_begin(&fixture.run);
+        assert_true(scripted_run_until_step(&fixture.run, "return", 600000));
+        for (int i = 0; i < 10; i++) {
+                scripted_host_advance(&fixture.host, 500);
+                scripted_ble_advertise(stranger);
+        }
+        assert_int_equal(stranger->n_opened, 0);
+        fixture_expect_end(&fixture, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE_CONFIRMED, NULL);
+        assert_int_equal(fixture.device.n_resets, 2);
+        fixture_deinit(&fixture);
+}
+
 /* The adapter is off while the device is away: that time is not the device's. */
 static void test_radio_gone_in_return(void **state) {
         struct fixture fixture;
@@ -523,6 +549,7 @@ int main(void) {
                 cmocka_unit_test(test_cancel_in_trial),
                 cmocka_unit_test(test_another_address),
                 cmocka_unit_test(test_neighbour),
+                cmocka_unit_test(test_stranger_after_clearing),
                 cmocka_unit_test(test_radio_gone_in_return),
                 cmocka_unit_test(test_states),
                 cmocka_unit_test(test_not_seen),

@@ -240,7 +240,8 @@ static void open_returned(struct smp_run *run) {
         run->opening_ms = run_now_ms(run);
         if (run->driver->transport->kind == TRANSPORT_BLE) {
                 run->session.fresh_ms = left_ms < FRESH_MAX_MS ? left_ms : FRESH_MAX_MS;
-                run->session.match = may_be_returned;
+                /* No hash proves who answers after a reset that only cleared: an upload would go to whoever it is. */
+                run->session.match = run->notes.phase == BLOB_CLEARING ? NULL : may_be_returned;
                 run->session.match_ctx = run;
         }
         run_link_open(run, opened);
