@@ -314,6 +314,34 @@ static void test_trial(void **state) {
         fixture_deinit(&fixture);
 }
 
+/* The new firmware crashes at the very confirmation, and is taken back: a second one would make it boot for good. */
+static void crash_at_confirmation(void *ctx, struct fake_device *device) {
+        const struct fixture *fixture = ctx;
+
+        if (fixture->run.is_committed && device->n_boots == 1)
+                fake_device_power_cycle(device);
+}
+
+static void test_confirmed_once(void **state) {
+        const struct gw_driver *drivers[] = { &driver_udp, &driver_serial };
+
+        (void) state;
+        for (size_t i = 0; i < sizeof drivers / sizeof drivers[0]; i++) {
+                struct fixture fixture;
+
+                fixture_init(&fixture, drivers[i]);
+                fixture.run.attempts_max = 3;
+                fixture.device.on_request = crash_at_confirmation;
+                fixture.device.on_request_ctx = &fixture;
+                fixture_expect_failure(&fixture, "reset-during-trial");
+                assert_int_equal(fixture.device.n_boots, 2);
+                assert_int_equal(fixture.device.n_confirms, 0);
+                assert_int_equal(fixture.device.slots[0][0].hash[0], OLD);
+                assert_false(fixture.device.slots[0][1].pending);
+                fixture_deinit(&fixture);
+        }
+}
+
 static void self_confirm(struct fixture *fixture) {
         scripted_run_begin(&fixture->run);
         assert_true(scripted_run_until_step(&fixture->run, "trial", 600000));
@@ -468,6 +496,7 @@ int main(void) {
                 cmocka_unit_test(test_serial_silence),
                 cmocka_unit_test(test_vanishes_in_upload),
                 cmocka_unit_test(test_trial),
+                cmocka_unit_test(test_confirmed_once),
                 cmocka_unit_test(test_self_confirm),
                 cmocka_unit_test(test_slow_reset),
                 cmocka_unit_test(test_forced_reset),

@@ -187,7 +187,7 @@ static void confirmed(struct smp_run *run, const struct smp_answer *failed) {
 }
 
 static void confirm_next(struct smp_run *run) {
-        struct smp_image_choice mark = { .confirm = true };
+        struct smp_image_choice mark = { .confirm = true, .once = true }; /* the next attempt looks before it confirms */
         const struct gw_wanted *wanted;
 
         while (run->image_index < run->choice.n_images && current(run)->stand != CHOICE_RUNNING)

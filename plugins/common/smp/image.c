@@ -189,7 +189,7 @@ int smp_image_write(struct smp_client *client, const struct smp_image_choice *ch
                 .command = SMP_IMAGE_STATE,
                 .op = SMP_OP_WRITE,
                 .timeout_ms = SMP_TIMEOUT_STATE_MS,
-                .resends = smp_client_resends(client),
+                .resends = choice->once ? 0 : smp_client_resends(client),
                 .done = write_answered,
                 .ctx = ctx,
                 .then = (void (*)(void)) done,

@@ -40,11 +40,15 @@ typedef void (*smp_done)(void *ctx, const struct smp_answer *answer);
 
 int smp_image_read(struct smp_client *client, smp_image_state_done done, void *ctx, uint32_t *ret_id);
 /* Test: confirm = false, hash needed. confirm = true without hash (hash_size 0) confirms the running image. The state in the answer
- * says whether it took effect: look at the flags. Servers that answer without a list give a state with no image. */
+ * says whether it took effect: look at the flags. Servers that answer without a list give a state with no image.
+ *
+ * `once`: silence is not answered by a resend. For the confirmation that ends a trial: were the new image taken back meanwhile, a
+ * second one would reach the old image, name the one that has just failed, and make it boot for good. */
 struct smp_image_choice {
         const uint8_t *hash;
         size_t hash_size;
         bool confirm;
+        bool once;
 };
 int smp_image_write(struct smp_client *client, const struct smp_image_choice *choice, smp_image_state_done done, void *ctx,
                     uint32_t *ret_id);

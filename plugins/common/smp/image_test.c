@@ -251,6 +251,22 @@ static void reset_is_sent_once(void **state) {
         end();
 }
 
+static void choice_is_sent_once_on_request(void **state) {
+        struct smp_image_choice choice = { .hash = counting, .hash_size = 32, .confirm = true };
+
+        (void) state;
+        for (int once = 0; once < 2; once++) {
+                choice.once = once;
+                begin(1);
+                assert_int_equal(smp_image_write(client, &choice, on_state, &host, NULL), 0);
+                testing_host_advance(&host, 60000);
+                assert_int_equal(n_done, 1);
+                assert_int_equal(result, -ETIMEDOUT);
+                assert_int_equal(peer.n_sent, once ? 1 : 1 + SMP_RESENDS);
+                end();
+        }
+}
+
 static void reset_with_a_dropped_link_is_accepted(void **state) {
         (void) state;
         begin(1);
@@ -363,11 +379,17 @@ static void recorded_conversation(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(requests_as_worked),  cmocka_unit_test(state_after_test),
-                cmocka_unit_test(state_lists),         cmocka_unit_test(more_images_than_we_keep),
-                cmocka_unit_test(slot_info_as_worked), cmocka_unit_test(slot_that_could_not_be_opened),
-                cmocka_unit_test(reset_is_sent_once),  cmocka_unit_test(reset_with_a_dropped_link_is_accepted),
-                cmocka_unit_test(reset_refused),       cmocka_unit_test(recorded_conversation),
+                cmocka_unit_test(requests_as_worked),
+                cmocka_unit_test(state_after_test),
+                cmocka_unit_test(state_lists),
+                cmocka_unit_test(more_images_than_we_keep),
+                cmocka_unit_test(slot_info_as_worked),
+                cmocka_unit_test(slot_that_could_not_be_opened),
+                cmocka_unit_test(reset_is_sent_once),
+                cmocka_unit_test(reset_with_a_dropped_link_is_accepted),
+                cmocka_unit_test(reset_refused),
+                cmocka_unit_test(recorded_conversation),
+                cmocka_unit_test(choice_is_sent_once_on_request),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
