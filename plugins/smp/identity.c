@@ -33,12 +33,27 @@ bool identity_may_be(const struct identity_question *question) {
 
         bool since_is_known = question->away_since_ms > 0;
 
-        if (question->peer_is_known || (since_is_known && question->peer_first_heard_ms < question->away_since_ms))
+        if (peer->address_kind == GW_GATT_ADDRESS_PRIVATE || question->peer_is_known)
+                return false;
+        if (since_is_known && question->peer_first_heard_ms < question->away_since_ms)
                 return false;
         if (!offers_smp(peer) && !has_name(peer, question->name))
                 return false;
         identity_next_key(question->key, next);
         return strcmp(peer->key, next) == 0 || (since_is_known && question->alone && has_name(peer, question->name));
+}
+
+static enum identity_serial_match match_kind(const char *known, const char *stated) {
+        if (!known || !known[0] || !stated || !stated[0])
+                return IDENTITY_SERIAL_UNKNOWN;
+        return strcmp(known, stated) == 0 ? IDENTITY_SERIAL_SAME : IDENTITY_SERIAL_OTHER;
+}
+
+enum identity_serial_match identity_serial_match(const struct identity_serial *known, const struct identity_serial *stated) {
+        enum identity_serial_match first = match_kind(known->device_information, stated->device_information);
+        enum identity_serial_match second = match_kind(known->memfault, stated->memfault);
+
+        return first > second ? first : second; /* one number that differs outweighs one that is the same */
 }
 
 bool identity_is_smp(const struct gw_gatt_peer *peer, const char *globs) {

@@ -26,8 +26,23 @@ struct identity_question {
 };
 
 /* May it be the same one? The next address of a peer that was not heard before the reset, or its name where nobody else is away. Where nobody knows
- * who was heard before, only the next address counts: a neighbour may have the same name. */
+ * who was heard before, only the next address counts: a neighbour may have the same name. A private address is nobody's: it cannot be kept. */
 bool identity_may_be(const struct identity_question *question);
+
+/* Serial numbers, as a device states them; NULL or "" where it states none. */
+struct identity_serial {
+        const char *device_information; /* of its Device Information service */
+        const char *memfault;
+};
+
+enum identity_serial_match {
+        IDENTITY_SERIAL_UNKNOWN, /* one of them states none, or each another kind */
+        IDENTITY_SERIAL_SAME,
+        IDENTITY_SERIAL_OTHER,
+};
+
+/* Numbers are compared within their kind: a product may count its boards in one and its housings in the other. */
+enum identity_serial_match identity_serial_match(const struct identity_serial *known, const struct identity_serial *stated);
 
 /* Does the peer offer SMP, by what it advertises, or does one of the globs match its name? `globs`: separated by blanks or commas, NULL none. */
 bool identity_is_smp(const struct gw_gatt_peer *peer, const char *globs);

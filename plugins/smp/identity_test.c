@@ -70,6 +70,50 @@ static void test_may_be(void **state) {
         }
 }
 
+/* It changes by itself: whoever has it now, nobody finds the device there again. */
+static void test_private_address(void **state) {
+        static const char *const smp[] = { SMP_BLE_SERVICE };
+
+        (void) state;
+        for (enum gw_gatt_address_kind kind = GW_GATT_ADDRESS_PUBLIC; kind <= GW_GATT_ADDRESS_PRIVATE; kind++) {
+                const struct gw_gatt_peer peer = {
+                        .key = "DE063B974CD9", .address_kind = kind, .name = "sensor", .services = smp, .n_services = 1
+                };
+                const struct identity_question question = {
+                        .key = "DE063B974CD8",
+                        .name = "sensor",
+                        .alone = true,
+                        .away_since_ms = 1000,
+                        .peer = &peer,
+                        .peer_first_heard_ms = 1500,
+                };
+
+                assert_int_equal(identity_may_be(&question), kind != GW_GATT_ADDRESS_PRIVATE);
+        }
+}
+
+static void test_serial_match(void **state) {
+        static const struct {
+                struct identity_serial known, stated;
+                enum identity_serial_match match;
+        } rows[] = {
+                { { "SN1", NULL }, { "SN1", "" }, IDENTITY_SERIAL_SAME },
+                { { "SN1", NULL }, { "SN2", "" }, IDENTITY_SERIAL_OTHER },
+                { { NULL, "SN1" }, { "", "SN1" }, IDENTITY_SERIAL_SAME },
+                { { NULL, "SN1" }, { "", "SN2" }, IDENTITY_SERIAL_OTHER },
+                { { "SN1", "M1" }, { "SN1", "M2" }, IDENTITY_SERIAL_OTHER },
+                { { "SN1", "M1" }, { "SN1", "" }, IDENTITY_SERIAL_SAME },
+                { { "SN1", NULL }, { "", "SN1" }, IDENTITY_SERIAL_UNKNOWN },
+                { { NULL, NULL }, { "SN1", "M1" }, IDENTITY_SERIAL_UNKNOWN },
+                { { "SN1", "M1" }, { "", "" }, IDENTITY_SERIAL_UNKNOWN },
+                { { "", "" }, { "", "" }, IDENTITY_SERIAL_UNKNOWN },
+        };
+
+        (void) state;
+        for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+                assert_int_equal(identity_serial_match(&rows[i].known, &rows[i].stated), rows[i].match);
+}
+
 static void test_is_smp(void **state) {
         static const char *const smp[] = { "0000180f-0000-1000-8000-00805f9b34fb", SMP_BLE_SERVICE };
         static const struct {
@@ -91,7 +135,10 @@ static void test_is_smp(void **state) {
 }
 
 int main(void) {
-        const struct CMUnitTest tests[] = { cmocka_unit_test(test_next_key), cmocka_unit_test(test_may_be), cmocka_unit_test(test_is_smp) };
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_next_key),     cmocka_unit_test(test_may_be), cmocka_unit_test(test_private_address),
+                cmocka_unit_test(test_serial_match), cmocka_unit_test(test_is_smp),
+        };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,6 +27,8 @@ typedef void (*run_answered)(struct smp_run *run, const struct smp_answer *faile
 typedef void (*run_continue)(struct smp_run *run);
 typedef void (*run_link_opened)(struct smp_run *run, int result, const struct gw_error *err);
 
+#define RUN_STRANGERS_MAX 8 /* remembered by one run */
+
 struct smp_run {
         const struct gw_host *host;
         struct gw_run *handle;
@@ -75,6 +77,8 @@ struct smp_run {
         bool without_list;  /* after a recovery an application answers that has no image management */
         bool is_away;     /* after a reset, and not heard yet */
         bool since_is_guessed; /* away_since_ms: the daemon was restarted meanwhile */
+        char strangers[RUN_STRANGERS_MAX][GW_GATT_KEY_SIZE]; /* who answered in the device's place; a ring */
+        size_t n_strangers;
         int64_t away_since_ms, return_deadline_ms, retry_ms, opening_ms;
         uint32_t checks_done;
         uint32_t last_refused; /* group and command; the same refusal is noted once */

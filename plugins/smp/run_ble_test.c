@@ -92,6 +92,36 @@ static void test_cancel_in_trial(void **state) {
         fixture_deinit(&fixture);
 }
 
+static void state_number(struct fake_device *device, const char *serial) {
+        struct scripted_ble_characteristic *number =
+                scripted_ble_characteristic(device->ble, "0000180a-0000-1000-8000-00805f9b34fb", "00002a25-0000-1000-8000-00805f9b34fb", GW_GATT_READ);
+
+        number->value_size = strlen(serial);
+        memcpy(number->value, serial, number->value_size);
+}
+
+static void in_device_information(struct fake_device *device) {
+        state_number(device, "SN42");
+}
+
+static void in_memfault(struct fake_device *device) {
+        device->hardware = "acme,sensor-r2";
+        device->software = "1.0.0";
+        device->memfault_serial = "SN42";
+}
+
+static void other_in_device_information(struct fake_device *device) {
+        memcpy(device->ble->characteristics[device->ble->n_characteristics - 1].value, "SN43", 4);
+}
+
+static void other_in_memfault(struct fake_device *device) {
+        device->memfault_serial = "SN43";
+}
+
+static void loses_old_image(struct fake_device *device) {
+        device->slots[0][1].present = false;
+}
+
 static void test_another_address(void **state) {
         static const struct {
                 const char *what, *next_key, *next_name;
@@ -122,6 +152,60 @@ static void test_another_address(void **state) {
         }
 }
 
+/* Who comes up at the next address runs the new image, too. A serial number tells the neighbour from the device, and where the daemon was
+ * restarted meanwhile, one of these must prove that it is the device: the number, or the old image beside the new one. */
+static void test_who_answers(void **state) {
+        static const struct {
+                const char *what;
+                void (*number)(struct fake_device *device);
+                void (*then)(struct fake_device *device); /* what is different of whoever answers */
+                bool restarted, taken;
+        } rows[] = {
+                { "the number of Device Information", in_device_information, NULL, false, true },
+                { "Memfault's number", in_memfault, NULL, false, true },
+                { "another number of Device Information", in_device_information, other_in_device_information, false, false },
+                { "another number of Memfault's", in_memfault, other_in_memfault, false, false },
+                { "restarted, no number, both images", NULL, NULL, true, true },
+                { "restarted, no number, the old image is not there", NULL, loses_old_image, true, false },
+                { "restarted, its number, the old image is not there", in_memfault, loses_old_image, true, true },
+                { "restarted, another number, both images", in_memfault, other_in_memfault, true, false },
+        };
+
+        (void) state;
+        for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+                struct fixture fixture;
+                unsigned n_opened;
+
+                fixture_init(&fixture, &driver_ble);
+                scripted_host_advance(&fixture.host, 1000);
+                if (rows[i].number)
+                        rows[i].number(&fixture.device);
+                scripted_run_begin(&fixture.run);
+                assert_true(scripted_run_until_step(&fixture.run, "return", 600000));
+                fixture.device.next_key = "DE063B974CD9";
+                while (fixture.device.n_boots == 0)
+                        assert_true(scripted_host_step(&fixture.host, INT64_MAX));
+                if (rows[i].then)
+                        rows[i].then(&fixture.device);
+                if (rows[i].restarted) {
+                        scripted_run_crash(&fixture.run);
+                        assert_true(scripted_run_until_step(&fixture.run, "return", 600000));
+                }
+                if (!rows[i].taken) {
+                        n_opened = fixture.device.ble->n_opened;
+                        scripted_host_advance(&fixture.host, 50000);
+                        if (fixture.run.end != SCRIPTED_RUNNING || strcmp(fixture.run.step->name, "return") != 0)
+                                fail_msg("%s: %s", rows[i].what, fixture_story(&fixture));
+                        assert_int_equal(fixture.device.ble->n_opened, n_opened + 1); /* asked who it is, once */
+                        assert_non_null(scripted_run_note(&fixture.run, "DE:06:3B:97:4C:D9 answers"));
+                        scripted_ble_readdress(fixture.device.ble, FIXTURE_KEY); /* now it is the device itself */
+                }
+                fixture_expect_end(&fixture, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE_CONFIRMED, NULL);
+                assert_string_equal(fixture.entry->address, rows[i].taken ? "DE:06:3B:97:4C:D9" : "DE:06:3B:97:4C:D8");
+                fixture_deinit(&fixture);
+        }
+}
+
 /* The neighbour has the same name and was heard before: it is not taken for the device that is away. */
 static void test_neighbour(void **state) {
         struct fixture fixture;
@@ -147,7 +231,8 @@ static void test_neighbour(void **state) {
         fixture_deinit(&fixture);
 }
 
-/* Somebody whose address would fit comes up while the device clears another update. Nothing could prove who that is, and the upload would follow. */
+/* Somebody whose address would fit comes up while the device clears another update. Nothing could prove who that is, and the upload would
+ * follow. */
 static void test_stranger_after_clearing(void **state) {
         struct fixture fixture;
         struct scripted_ble *stranger;
@@ -476,14 +561,6 @@ static void expect_recognition(struct recognition *recognition, bool recognised)
         fixture_deinit(fixture);
 }
 
-static void state_number(struct fake_device *device, const char *serial) {
-        struct scripted_ble_characteristic *number =
-                scripted_ble_characteristic(device->ble, "0000180a-0000-1000-8000-00805f9b34fb", "00002a25-0000-1000-8000-00805f9b34fb", GW_GATT_READ);
-
-        number->value_size = strlen(serial);
-        memcpy(number->value, serial, number->value_size);
-}
-
 static void test_serial_number(void **state) {
         struct recognition recognition;
 
@@ -548,6 +625,7 @@ int main(void) {
                 cmocka_unit_test(test_trial_gives_the_radio_back),
                 cmocka_unit_test(test_cancel_in_trial),
                 cmocka_unit_test(test_another_address),
+                cmocka_unit_test(test_who_answers),
                 cmocka_unit_test(test_neighbour),
                 cmocka_unit_test(test_stranger_after_clearing),
                 cmocka_unit_test(test_radio_gone_in_return),

@@ -6,6 +6,7 @@
  *
  *     quiet -> open link -> ping -> state        (over Bluetooth opening begins with the wait for a fresh advertisement)
  *       ^------ back-off -----'        | still as before the reset: perhaps it has not reset yet, ask again for a while
+ *                                      | at another address, and another device: let go, never asked again
  */
 
 #include "identity.h"
@@ -107,13 +108,63 @@ static bool is_unchanged(const struct smp_run *run) {
         return run->choice.next == CHOICE_NEXT_RESET;
 }
 
-static void note_new_place(struct smp_run *run) {
+/* Whoever answers does so at another address than the device had. */
+static bool is_elsewhere(const struct smp_run *run) {
         char key[GW_GATT_KEY_SIZE];
 
         if (run->driver->transport->kind != TRANSPORT_BLE)
-                return;
+                return false;
         transport_ble_key(run->host, run->device, key);
-        if (strcmp(key, run->session.peer.key) != 0)
+        return strcmp(key, run->session.peer.key) != 0;
+}
+
+/* Every image that is to be exchanged lies beside the one that ran before. */
+static bool holds_both(const struct smp_run *run) {
+        for (size_t i = 0; i < run->order->n_wanted; i++) {
+                const struct gw_wanted *wanted = &run->order->wanted[i];
+                const struct gw_image *was = verdict_running(run->notes.before, run->notes.n_before, wanted->image, true);
+
+                if (!(run->notes.chosen & (1u << i)))
+                        continue;
+                if (!was || !verdict_find(run->state.images, run->state.n_images, was->image, was->hash, was->hash_size) ||
+                    !verdict_find(run->state.images, run->state.n_images, wanted->image, wanted->hash, wanted->hash_size))
+                        return false;
+        }
+        return run->notes.chosen != 0;
+}
+
+/* Who advertises with a fitting address or name may be the neighbour, which may even run the new image. After a restart of the daemon
+ * nobody knows whether it was there before the reset, so that something must prove who it is. */
+static bool is_stranger(const struct smp_run *run, bool is_listed) {
+        const struct identity_serial known = {
+                .device_information = run->host->device->attribute(run->device, "serial_number"),
+                .memfault = run->host->device->attribute(run->device, "memfault_serial"),
+        };
+        const struct identity_serial stated = { .device_information = run->session.peer.serial, .memfault = run->probed.memfault_serial };
+
+        if (!is_elsewhere(run))
+                return false;
+        switch (identity_serial_match(&known, &stated)) {
+        case IDENTITY_SERIAL_SAME:
+                return false;
+        case IDENTITY_SERIAL_OTHER:
+                return true;
+        case IDENTITY_SERIAL_UNKNOWN:
+                break;
+        }
+        return run->since_is_guessed && !(is_listed && holds_both(run));
+}
+
+static void let_go(struct smp_run *run) {
+        run_note(run, "%s answers, but is another device or cannot prove that it is this one: waiting on", run->session.where);
+        snprintf(run->strangers[run->n_strangers++ % RUN_STRANGERS_MAX], GW_GATT_KEY_SIZE, "%s", run->session.peer.key);
+        run->probed = (struct smp_probe_result) SMP_PROBE_RESULT_INIT; /* what was said is not the device's */
+        run_link_close(run);
+        retry_later(run);
+}
+
+static void note_new_place(struct smp_run *run) {
+        if (is_elsewhere(run))
                 run_note(run, "after the reset the device answers as %s", run->session.where);
 }
 
@@ -161,7 +212,9 @@ static void looked(struct smp_run *run, const struct smp_answer *failed) {
         struct gw_error err = { 0 };
 
         run->without_list = false;
-        if (failed && failed->result == -EREMOTEIO && steps_recovery_is_done(run))
+        if ((!failed || failed->result == -EREMOTEIO) && is_stranger(run, !failed))
+                let_go(run);
+        else if (failed && failed->result == -EREMOTEIO && steps_recovery_is_done(run))
                 ask_version(run);
         else if (failed && failed->result == -EREMOTEIO)
                 run_answer_failed(run, failed, &refusal);
@@ -206,10 +259,19 @@ static void opened(struct smp_run *run, int result, const struct gw_error *err) 
         run->session.fresh_ms = 0;
         if (result < 0 && transport_wait_reason(err))
                 run->return_deadline_ms += run_now_ms(run) - run->opening_ms + run->retry_ms;
+        if (result == 0 && is_elsewhere(run))
+                run->probed = (struct smp_probe_result) SMP_PROBE_RESULT_INIT; /* who it is must be asked, not remembered */
         if (result < 0)
                 retry_later(run);
         else
                 run_ping(run, (uint32_t) run->retry_ms, pinged);
+}
+
+static bool was_let_go(const struct smp_run *run, const char *key) {
+        for (size_t i = 0; i < run->n_strangers && i < RUN_STRANGERS_MAX; i++)
+                if (strcmp(run->strangers[i], key) == 0)
+                        return true;
+        return false;
 }
 
 static bool may_be_returned(void *ctx, const struct gw_gatt_peer *peer) {
@@ -230,7 +292,7 @@ static bool may_be_returned(void *ctx, const struct gw_gatt_peer *peer) {
         for (const struct smp_run *other = run->driver->runs; other; other = other->next_run)
                 if (other != run && other->is_away)
                         question.alone = false;
-        return identity_may_be(&question);
+        return !was_let_go(run, peer->key) && identity_may_be(&question);
 }
 
 /* A device that is reached by radio tells that it is there again: no connection is tried before. */
