@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -273,6 +274,50 @@ static void test_cancel_around_reset(void **state) {
                 }
 }
 
+/* The daemon dies in the middle of a long exchange: the device is granted the time for it all the same. */
+static void test_crash_in_long_swap(void **state) {
+        struct fixture fixture;
+
+        (void) state;
+        fixture_init(&fixture, &driver_udp);
+        close(fixture.parts[0].fd);
+        fixture.order.n_wanted = 0;
+        fixture_want(&fixture, 0, NEW, "1.1.0", FAKE_FILE_MAX);
+        scripted_device_set(fixture.entry, "return_factor_percent", "10000"); /* 25 s for each 4 KiB */
+        fixture.device.swap_ms = 110000;
+        scripted_run_begin(&fixture.run);
+        assert_true(scripted_run_until_step(&fixture.run, "return", MOST_MS));
+        scripted_host_advance(&fixture.host, 1000); /* it is down */
+        scripted_run_crash(&fixture.run);
+        fixture_expect_end(&fixture, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE_CONFIRMED, NULL);
+        fixture_deinit(&fixture);
+}
+
+/* It never comes back. Whether its power should be cycled is known after a crash, too. */
+static void test_crash_and_never_returns(void **state) {
+        static const enum gw_mode modes[] = { GW_MODE_TEST_AND_CONFIRM, GW_MODE_CONFIRM_ONLY };
+
+        (void) state;
+        for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
+                struct fixture fixture;
+                bool told;
+
+                fixture_init(&fixture, &driver_udp);
+                fixture.order.mode = modes[i];
+                fixture.device.never_returns = true;
+                scripted_run_begin(&fixture.run);
+                assert_true(scripted_run_until_step(&fixture.run, "return", MOST_MS));
+                scripted_host_advance(&fixture.host, 1000);
+                scripted_run_crash(&fixture.run);
+                assert_int_equal(scripted_run_until_end(&fixture.run, MOST_MS), SCRIPTED_FAILED);
+                assert_string_equal(fixture.run.error.name, "did-not-return");
+                told = strstr(fixture.run.error.text, "power cycle");
+                if (told != (modes[i] == GW_MODE_TEST_AND_CONFIRM))
+                        fail_msg("%s", fixture_story(&fixture));
+                fixture_deinit(&fixture);
+        }
+}
+
 /* Canceled while it is away, and it never comes back. */
 static void test_cancel_never_returns(void **state) {
         struct fixture fixture;
@@ -309,6 +354,8 @@ int main(void) {
                 cmocka_unit_test(test_shutdown_at_every_request),
                 cmocka_unit_test(test_cancel_at_every_request),
                 cmocka_unit_test(test_stop_on_trial),
+                cmocka_unit_test(test_crash_in_long_swap),
+                cmocka_unit_test(test_crash_and_never_returns),
                 cmocka_unit_test(test_cancel_never_returns),
                 cmocka_unit_test(test_cancel_around_reset),
                 cmocka_unit_test(test_foreign_notes),

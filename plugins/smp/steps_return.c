@@ -35,10 +35,20 @@ static int64_t quiet_after_reset_ms(const struct smp_run *run) {
         return quiet_ms;
 }
 
+/* By what is noted alone: after a restart of the daemon the device may not have been looked at yet. */
+static uint64_t noted_bytes(const struct smp_run *run) {
+        uint64_t bytes = 0;
+
+        for (size_t i = 0; i < run->order->n_wanted; i++)
+                if ((!run->notes.chosen || run->notes.chosen & (1u << i)) && run->order->wanted[i].part)
+                        bytes += run->order->wanted[i].part->size;
+        return bytes;
+}
+
 /* Bytes that the bootloader moves at most. */
 static uint64_t exchange_bytes(const struct smp_run *run) {
         const struct choice_question question = run_question(run);
-        uint64_t bytes = 0;
+        uint64_t bytes = run->choice.n_images ? 0 : noted_bytes(run);
 
         for (size_t i = 0; i < run->choice.n_images; i++) {
                 const struct gw_part *part = run_wanted(run, &run->choice.images[i])->part;
@@ -56,7 +66,7 @@ bool steps_recovery_is_done(const struct smp_run *run) {
 static void gave_up(struct smp_run *run) {
         struct verdict_silence silence = {
                 .where = VERDICT_SILENCE_AFTER_RESET,
-                .reverts = run_reverts(run) && !run->way.permanent,
+                .reverts = run_reverts(run) && !run->way.permanent && !run_is_committed(run), /* the way may not be known any more */
                 .waited_ms = run_now_ms(run) - run->away_since_ms,
         };
         struct gw_error err = { 0 };
