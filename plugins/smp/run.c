@@ -174,6 +174,7 @@ static void name_silence(struct smp_run *run, struct gw_error *err) {
 void run_answer_failed(struct smp_run *run, const struct smp_answer *answer, const struct refusal *refusal) {
         struct gw_error err = { 0 };
 
+        run_note_trial(run);
         if (answer->result == -EREMOTEIO && refusal) {
                 enum refusal_action action = refusal_judge(refusal, false, &err);
 
@@ -218,10 +219,17 @@ static void run_hurry(struct smp_run *run) {
         run_timer(run, 0, run->timer_continue);
 }
 
-/* The device may run the new image on trial, or is about to. */
+/* The device may run the new image on trial, or is about to. Behind the point of no return only where the confirmation is that point. */
 static bool may_be_on_trial(const struct smp_run *run) {
-        return run_is_update(run) && run->notes.phase >= BLOB_READY && run->notes.n_resets > 0 && run_reverts(run) && !run->way.permanent &&
-               !run_is_committed(run);
+        bool was_reset = run->notes.phase == BLOB_RETURNED || (run->notes.phase == BLOB_READY && run->is_protected);
+
+        return run_is_update(run) && was_reset && run->notes.n_resets > 0 && run_reverts(run) && !run->way.permanent &&
+               (run->way.no_return == VERDICT_NO_RETURN_CONFIRM || !run_is_committed(run));
+}
+
+void run_note_trial(struct smp_run *run) {
+        if (may_be_on_trial(run))
+                run_note(run, "the device may run the new image on trial: unless confirmed it goes back at its next reset");
 }
 
 void run_stop(struct smp_run *run, enum gw_stop_reason reason) {
@@ -231,7 +239,7 @@ void run_stop(struct smp_run *run, enum gw_stop_reason reason) {
                 return;
         if ((reason == GW_STOP_PAUSE || reason == GW_STOP_CANCEL) && run->commit_continue)
                 return; /* the point of no return may be passed already */
-        if (reason == GW_STOP_CANCEL && may_be_on_trial(run) && run->is_protected) {
+        if (reason == GW_STOP_CANCEL && run->is_protected && may_be_on_trial(run) && !run_is_committed(run)) {
                 run->canceling = true;
                 if (run->notes.phase == BLOB_RETURNED && run->link_open)
                         run_go_back(run);

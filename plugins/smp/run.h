@@ -151,6 +151,8 @@ void run_learned_images(struct smp_run *run);
 /* Where the device is now, once what it runs has proven that it is the one. */
 void run_learned_place(struct smp_run *run);
 void run_note(struct smp_run *run, const char *format, ...) GW_PRINTF(2, 3);
+/* For a failure that may be the last one: where it leaves a device that may be on trial. Before the step ends. */
+void run_note_trial(struct smp_run *run);
 /* One image as a target of its own, when the order has several. `target` holds state, proof, error and percent; the rest is filled. */
 void run_target(struct smp_run *run, const struct choice_image *image, struct gw_target target);
 /* A refusal of a request about `image`, ready to be judged. */

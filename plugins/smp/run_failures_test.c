@@ -342,6 +342,88 @@ static void test_confirmed_once(void **state) {
         }
 }
 
+/* The link is lost when the confirmation is due: that is the end of no attempt, but the trial goes on, at most as often as a trial may. */
+static void test_lost_before_confirmation(void **state) {
+        struct fixture fixture;
+
+        (void) state;
+        for (int always = 0; always < 2; always++) {
+                fixture_init(&fixture, &driver_udp);
+                scripted_run_begin(&fixture.run);
+                do {
+                        assert_true(scripted_run_until_step(&fixture.run, "trial", 600000));
+                        fixture.device.stop_answering_after = (int) (fixture.device.n_requests + fixture.order.trial_checks);
+                        if (scripted_run_until_step(&fixture.run, "return", 600000))
+                                fixture.device.stop_answering_after = -1;
+                } while (always && fixture.run.end == SCRIPTED_RUNNING);
+                if (!always) {
+                        fixture_expect_end(&fixture, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE_CONFIRMED,
+                                           "connect inspect upload test reset return verify trial confirm return verify trial confirm");
+                } else {
+                        assert_int_equal(fixture.run.end, SCRIPTED_FAILED);
+                        assert_string_equal(fixture.run.error.name, "trial-no-answer");
+                        assert_int_equal(fixture.device.n_confirms, 0);
+                        assert_non_null(scripted_run_note(&fixture.run, "may run the new image on trial"));
+                }
+                fixture_deinit(&fixture);
+        }
+}
+
+/* The look before the confirmation is the last request that it answers: nobody knows whether the confirmation was heard. */
+static void silent_after_look(void *ctx, struct fake_device *device) {
+        const struct fixture *fixture = ctx;
+
+        if (fixture->run.step && strcmp(fixture->run.step->name, "confirm") == 0)
+                device->stop_answering_after = (int) device->n_requests;
+}
+
+static void refuses_confirmation(struct fixture *fixture) {
+        fake_device_refuse(&fixture->device, (struct fake_refusal){ IMG, SMP_IMAGE_STATE, W, PLAIN, 1, 1, 0 });
+}
+
+static void falls_silent_at_confirmation(struct fixture *fixture) {
+        fixture->device.on_request = silent_after_look;
+        fixture->device.on_request_ctx = fixture;
+}
+
+static void never_back(struct fixture *fixture) {
+        fixture->run.attempts_max = 3;
+        falls_silent_at_confirmation(fixture);
+}
+
+static void kept_without_a_trial(struct fixture *fixture) {
+        fixture->order.mode = GW_MODE_CONFIRM_ONLY;
+        fixture->device.never_returns = true;
+}
+
+/* A job that fails tells when it may leave the device on trial, and only then. */
+static void test_left_on_trial(void **state) {
+        static const struct {
+                void (*prepare)(struct fixture *fixture);
+                const char *name;
+                bool noted;
+        } rows[] = {
+                { falls_silent_at_confirmation, "smp-no-answer", true },
+                { never_back, "trial-no-answer", true },
+                { refuses_confirmation, "smp-confirm-refused", true },
+                { kept_without_a_trial, "did-not-return", false },
+                { f9, "smp-swap-refused", false },
+                { f11_seen, "reset-during-trial", false },
+        };
+
+        (void) state;
+        for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+                struct fixture fixture;
+
+                fixture_init(&fixture, &driver_udp);
+                rows[i].prepare(&fixture);
+                fixture_expect_failure(&fixture, rows[i].name);
+                if ((scripted_run_note(&fixture.run, "may run the new image on trial") != NULL) != rows[i].noted)
+                        fail_msg("row %zu: %s", i, fixture_story(&fixture));
+                fixture_deinit(&fixture);
+        }
+}
+
 static void self_confirm(struct fixture *fixture) {
         scripted_run_begin(&fixture->run);
         assert_true(scripted_run_until_step(&fixture->run, "trial", 600000));
@@ -497,6 +579,8 @@ int main(void) {
                 cmocka_unit_test(test_vanishes_in_upload),
                 cmocka_unit_test(test_trial),
                 cmocka_unit_test(test_confirmed_once),
+                cmocka_unit_test(test_lost_before_confirmation),
+                cmocka_unit_test(test_left_on_trial),
                 cmocka_unit_test(test_self_confirm),
                 cmocka_unit_test(test_slow_reset),
                 cmocka_unit_test(test_forced_reset),

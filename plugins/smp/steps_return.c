@@ -83,9 +83,11 @@ static void gave_up(struct smp_run *run) {
         }
         if (transport_is_refused(&run->link_error)) {
                 err = run->link_error; /* it is back, but its bond is not */
+                run_note_trial(run);
         } else if (run->notes.seen_on_trial) {
                 gw_error_set(&err, "trial-no-answer", "the new firmware answered, then stopped answering for %lld s",
                              (long long) (silence.waited_ms / 1000));
+                run_note_trial(run);
         } else {
                 verdict_silence(&silence, &err);
         }

@@ -50,6 +50,7 @@ static void trial_lost(struct smp_run *run) {
 
         if (run->notes.n_trials >= BLOB_TRIALS_MAX) {
                 gw_error_set(&err, "trial-no-answer", "the new firmware stopped answering %u times during its trial", run->notes.n_trials);
+                run_note_trial(run);
                 run_fail(run, &err);
                 return;
         }
@@ -157,6 +158,7 @@ static void check_proof(struct smp_run *run, const struct smp_answer *failed) {
                 steps_fail_by_verdict(run, outcomes[bad], (size_t) bad);
         } else if (trial) {
                 gw_error_set(&err, "smp-confirm-refused", "the device accepted the confirmation but does not show the image as confirmed");
+                run_note_trial(run);
                 run_fail(run, &err);
         } else {
                 steps_finish(run, outcomes);
@@ -177,6 +179,7 @@ static void confirmed(struct smp_run *run, const struct smp_answer *failed) {
                 run_answer_failed(run, failed, NULL);
         } else {
                 refusal.confirm = true;
+                run_note_trial(run);
                 if (refusal_judge(&refusal, false, &err) != REFUSAL_AGAIN) {
                         gw_error_set(&err, "smp-confirm-refused", "%s", refusal_describe(&answer, text, sizeof text));
                         run_fail(run, &err);
@@ -204,6 +207,10 @@ static void confirm_next(struct smp_run *run) {
 
 /* A device that went back since the last look must not be confirmed, nor a job committed that cannot succeed. */
 static void confirm_if_running(struct smp_run *run, const struct smp_answer *failed) {
+        if (failed && failed->result != -EREMOTEIO && !run_is_committed(run)) {
+                trial_lost(run); /* nothing was confirmed yet: it is still the trial */
+                return;
+        }
         if (failed) {
                 run_answer_failed(run, failed, NULL);
                 return;
