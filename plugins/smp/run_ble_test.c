@@ -569,8 +569,7 @@ static void test_serial_number(void **state) {
         state_number(&recognition.fixture.device, "SN42");
         expect_recognition(&recognition, true);
         recognition_init(&recognition, "memfault_serial", "SN42");
-        recognition.fixture.device.software = "1.0.0";
-        recognition.fixture.device.memfault_serial = "SN42";
+        in_memfault(&recognition.fixture.device);
         expect_recognition(&recognition, true);
 }
 

@@ -274,6 +274,36 @@ static void test_cancel_around_reset(void **state) {
                 }
 }
 
+/* Canceled around a reset after which the device is away for minutes: the step that waits for it is not cut off before. */
+static void test_cancel_before_long_swap(void **state) {
+        (void) state;
+        for (int crash = 0; crash < 2; crash++) {
+                struct fixture fixture;
+
+                fixture_init(&fixture, &driver_udp);
+                fixture.device.slot_size = 0x400000;
+                fixture.device.swap_ms = 300000;
+                scripted_run_begin(&fixture.run);
+                assert_true(scripted_run_until_step(&fixture.run, "reset", MOST_MS));
+                while (fixture.device.n_resets == 0)
+                        assert_true(scripted_host_step(&fixture.host, INT64_MAX));
+                if (crash) {
+                        scripted_run_crash(&fixture.run);
+                        assert_true(scripted_run_until_step(&fixture.run, "reset", MOST_MS));
+                }
+                scripted_run_stop(&fixture.run, GW_STOP_CANCEL);
+                while (fixture.run.end == SCRIPTED_RUNNING && scripted_host_step(&fixture.host, INT64_MAX))
+                        if (fixture.run.step && fixture.host.now_ms > fixture.run.step_until_ms)
+                                fail_msg("crash %d, at %lld ms: cut off: %s", crash, (long long) fixture.host.now_ms,
+                                         fixture_story(&fixture));
+                assert_int_equal(fixture.run.end, SCRIPTED_STOPPED);
+                assert_int_equal(fixture.device.n_resets, 2);
+                scripted_host_advance(&fixture.host, MOST_MS);
+                assert_false(is_on_trial(&fixture.device));
+                fixture_deinit(&fixture);
+        }
+}
+
 /* The daemon dies in the middle of a long exchange: the device is granted the time for it all the same. */
 static void test_crash_in_long_swap(void **state) {
         struct fixture fixture;
@@ -354,6 +384,7 @@ int main(void) {
                 cmocka_unit_test(test_shutdown_at_every_request),
                 cmocka_unit_test(test_cancel_at_every_request),
                 cmocka_unit_test(test_stop_on_trial),
+                cmocka_unit_test(test_cancel_before_long_swap),
                 cmocka_unit_test(test_crash_in_long_swap),
                 cmocka_unit_test(test_crash_and_never_returns),
                 cmocka_unit_test(test_cancel_never_returns),

@@ -5,6 +5,7 @@
 #include "steps.h"
 
 #define SETTLE_MS 3000
+#define GO_BACK_MS 30000 /* to look at a device that has returned, and to reset it once more */
 
 static void mark_next(struct smp_run *run);
 
@@ -130,12 +131,21 @@ int step_test_enter(void *ctx, struct gw_error *err) {
 
 static void reset_send(struct smp_run *run);
 
+/* A canceled job enters no further step, but the device must not stay on trial: this one waits as long as `return` would. */
+static void await_return_here(struct smp_run *run) {
+        int64_t limit_ms;
+
+        steps_await_return(run);
+        limit_ms = run->return_deadline_ms - run_now_ms(run) + GO_BACK_MS;
+        run->host->run->extend(run->handle, limit_ms < UINT32_MAX ? (uint32_t) limit_ms : UINT32_MAX);
+}
+
 static void reset_away(struct smp_run *run) {
         run->away_since_ms = run_now_ms(run);
         run->force_reset = false;
         run_link_close(run);
         if (run->canceling)
-                steps_await_return(run); /* a canceled job enters no further step, but the device must not stay on trial */
+                await_return_here(run);
         else
                 run_next(run);
 }
@@ -170,7 +180,7 @@ static bool is_entered_again(const struct smp_run *run) {
 /* Canceled after the step was entered again: what was asked for before the crash may have put the device on trial. */
 static void cancel_reset(struct smp_run *run, bool is_answering) {
         if (!is_answering)
-                steps_await_return(run);
+                await_return_here(run);
         else if (run->choice.next == CHOICE_NEXT_VERIFY)
                 run_go_back(run);
         else

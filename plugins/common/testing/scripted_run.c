@@ -107,6 +107,7 @@ static void enter(struct gw_run *run) {
         }
         path_add(run, step->name);
         run->step = step;
+        run->step_until_ms = step->timeout_ms ? run->scripted->now_ms + step->timeout_ms : INT64_MAX;
         run->stop_asked = false;
         if (step->enter(run->ctx, &err) >= 0) {
                 if (run->stop_wanted)
@@ -274,6 +275,7 @@ static void api_extend(struct gw_run *run, uint32_t timeout_ms) {
         if (!run->step)
                 breach(run, "extend without a step");
         run->extended_ms = timeout_ms;
+        run->step_until_ms = run->scripted->now_ms + timeout_ms;
 }
 
 /* Every end comes through here. */

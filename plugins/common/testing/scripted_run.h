@@ -51,6 +51,7 @@ struct gw_run {
         size_t blob_size;
         uint32_t attempt;
         const struct gw_step *step; /* running, NULL between two */
+        int64_t step_until_ms;      /* when the daemon would cut it off, which this one does not; INT64_MAX: never */
         bool stop_asked;            /* of this step */
         bool stop_wanted; /* until the run ends: the next step is not entered, or, when only pausing, asked if it is not resumable */
         enum gw_stop_reason stop_reason;
