@@ -232,6 +232,19 @@ void run_note_trial(struct smp_run *run) {
                 run_note(run, "the device may run the new image on trial: unless confirmed it goes back at its next reset");
 }
 
+void run_note_mark(struct smp_run *run) {
+        run_note(run, "canceled: the new image is marked; the device starts it once, on trial, at its next reset");
+}
+
+/* Marked for a trial, by this job or as it was found, and not reset since. */
+static bool may_be_marked(const struct smp_run *run) {
+        bool marked = run->mark_sent || run->notes.phase == BLOB_READY;
+
+        for (size_t i = 0; i < run->choice.n_images; i++)
+                marked = marked || run->choice.images[i].stand == CHOICE_MARKED;
+        return marked && run_is_update(run) && !run->is_protected && run_reverts(run) && !run->way.permanent;
+}
+
 void run_stop(struct smp_run *run, enum gw_stop_reason reason) {
         if (!run->active)
                 return;
@@ -247,6 +260,8 @@ void run_stop(struct smp_run *run, enum gw_stop_reason reason) {
                         run_hurry(run);
                 return; /* else the step that waits for the device goes on until it is there */
         }
+        if (reason == GW_STOP_CANCEL && may_be_marked(run))
+                run_note_mark(run);
         if (run->upload)
                 smp_upload_stop(run->upload); /* ends with -ECANCELED at the next border of a chunk */
         else

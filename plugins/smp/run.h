@@ -70,6 +70,7 @@ struct smp_run {
         size_t image_index;      /* into choice.images: upload, test, confirm */
         uint64_t uploaded_bytes; /* of images that are finished */
         bool erase_tried;
+        bool mark_sent; /* the device was asked to start a new image at its next reset, and did not refuse */
         bool force_reset;
         bool reset_entered; /* by this attempt */
         bool reset_heard;   /* the device answered the reset, in this attempt */
@@ -153,6 +154,8 @@ void run_learned_place(struct smp_run *run);
 void run_note(struct smp_run *run, const char *format, ...) GW_PRINTF(2, 3);
 /* For a failure that may be the last one: where it leaves a device that may be on trial. Before the step ends. */
 void run_note_trial(struct smp_run *run);
+/* For a cancel that leaves a mark on the device. */
+void run_note_mark(struct smp_run *run);
 /* One image as a target of its own, when the order has several. `target` holds state, proof, error and percent; the rest is filled. */
 void run_target(struct smp_run *run, const struct choice_image *image, struct gw_target target);
 /* A refusal of a request about `image`, ready to be judged. */

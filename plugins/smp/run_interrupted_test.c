@@ -274,6 +274,49 @@ static void test_cancel_around_reset(void **state) {
                 }
 }
 
+/* A mark cannot be taken away again: whenever a cancel leaves one on the device, and only then, a note says so. */
+static void test_cancel_tells_of_mark(void **state) {
+        (void) state;
+        for (size_t i = 0; i < N_WAYS; i++) {
+                unsigned n = ways[i].clear ? 0 : count_requests(&ways[i]), n_told = 0;
+                bool marks = ways[i].mode != GW_MODE_UPLOAD_ONLY && ways[i].mode != GW_MODE_CONFIRM_ONLY && ways[i].bootloader != 2 &&
+                             ways[i].bootloader != 4 && !ways[i].recovery;
+
+                for (unsigned at = 1; at <= n; at++) {
+                        struct fixture fixture;
+                        struct crash_plan plan = { .fixture = &fixture, .at_request = at, .stop = true, .reason = GW_STOP_CANCEL };
+                        bool told, marked;
+
+                        prepare(&fixture, &ways[i]);
+                        stop_at(&fixture, &plan);
+                        told = scripted_run_note(&fixture.run, "is marked");
+                        marked = fixture.run.end == SCRIPTED_STOPPED && fixture.device.slots[0][1 - fixture.device.active[0]].pending;
+                        n_told += told;
+                        if (told != (marked && marks))
+                                fail_msg("way %zu, request %u: marked %d, told %d: %s", i, at, marked, told, fixture_story(&fixture));
+                        fixture_deinit(&fixture);
+                }
+                assert_true((n_told > 0) == (marks && !ways[i].clear));
+        }
+}
+
+/* The daemon died before it sent the reset; the cancel comes when it has begun the step again. */
+static void test_cancel_tells_of_mark_after_crash(void **state) {
+        struct fixture fixture;
+
+        (void) state;
+        fixture_init(&fixture, &driver_udp);
+        fixture.run.crash_at = "reset";
+        scripted_run_begin(&fixture.run);
+        assert_true(scripted_run_until_step(&fixture.run, "reset", MOST_MS));
+        assert_int_equal(fixture.run.n_crashes, 1);
+        scripted_run_stop(&fixture.run, GW_STOP_CANCEL);
+        assert_int_equal(scripted_run_until_end(&fixture.run, MOST_MS), SCRIPTED_STOPPED);
+        assert_int_equal(fixture.device.n_resets, 0);
+        assert_non_null(scripted_run_note(&fixture.run, "is marked"));
+        fixture_deinit(&fixture);
+}
+
 /* Canceled around a reset after which the device is away for minutes: the step that waits for it is not cut off before. */
 static void test_cancel_before_long_swap(void **state) {
         (void) state;
@@ -384,6 +427,8 @@ int main(void) {
                 cmocka_unit_test(test_shutdown_at_every_request),
                 cmocka_unit_test(test_cancel_at_every_request),
                 cmocka_unit_test(test_stop_on_trial),
+                cmocka_unit_test(test_cancel_tells_of_mark),
+                cmocka_unit_test(test_cancel_tells_of_mark_after_crash),
                 cmocka_unit_test(test_cancel_before_long_swap),
                 cmocka_unit_test(test_crash_in_long_swap),
                 cmocka_unit_test(test_crash_and_never_returns),

@@ -51,6 +51,8 @@ void steps_clear(struct smp_run *run);
 bool steps_recovery_is_done(const struct smp_run *run);
 /* Waits until the device answers again, then ends the step: what `return` does, and `reset` when it was canceled meanwhile. */
 void steps_await_return(struct smp_run *run);
+/* Canceled, and the device was just looked at: takes it back where it is on trial, tells of a mark that stays, ends with `stopped`. */
+void steps_end_canceled(struct smp_run *run);
 /* The new images run and stay: reports the proof of the weakest. */
 void steps_finish(struct smp_run *run, const enum verdict_outcome outcomes[GW_PARTS_MAX]);
 /* What is known about one image of the choice, before and after the reset. Lives as long as the run. */

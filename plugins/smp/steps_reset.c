@@ -89,6 +89,7 @@ static void marked(struct smp_run *run, const struct smp_answer *failed) {
                 run_answer_failed(run, failed, NULL);
                 return;
         }
+        run->mark_sent = false;
         action = refusal_judge(&refusal, run->probed.mode == SMP_BOOT_UNKNOWN, &err);
         if (action == REFUSAL_NO_MARK)
                 go_without_mark(run);
@@ -111,6 +112,7 @@ static void mark_next(struct smp_run *run) {
         wanted = run_wanted(run, current(run));
         mark.hash = wanted->hash;
         mark.hash_size = wanted->hash_size;
+        run->mark_sent = true;
         run_sent(run, smp_image_write(run->client, &mark, run_on_state, run, &run->request), marked);
 }
 
@@ -179,12 +181,10 @@ static bool is_entered_again(const struct smp_run *run) {
 
 /* Canceled after the step was entered again: what was asked for before the crash may have put the device on trial. */
 static void cancel_reset(struct smp_run *run, bool is_answering) {
-        if (!is_answering)
-                await_return_here(run);
-        else if (run->choice.next == CHOICE_NEXT_VERIFY)
-                run_go_back(run);
+        if (is_answering)
+                steps_end_canceled(run);
         else
-                run_stopped(run);
+                await_return_here(run);
 }
 
 /* Entered again after a crash, the reset may have happened already: a second one would end the trial. The slots tell. */

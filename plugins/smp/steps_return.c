@@ -180,13 +180,20 @@ static void note_new_place(struct smp_run *run) {
                 run_note(run, "after the reset the device answers as %s", run->session.where);
 }
 
+void steps_end_canceled(struct smp_run *run) {
+        if (run->choice.next == CHOICE_NEXT_VERIFY) {
+                run_go_back(run);
+                return;
+        }
+        if (run->choice.next == CHOICE_NEXT_RESET)
+                run_note_mark(run);
+        run_stopped(run);
+}
+
 static void returned(struct smp_run *run) {
         note_new_place(run);
         if (run->canceling) {
-                if (run->choice.next == CHOICE_NEXT_VERIFY)
-                        run_go_back(run);
-                else
-                        run_stopped(run);
+                steps_end_canceled(run);
                 return;
         }
         run_learned_images(run);
