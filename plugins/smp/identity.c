@@ -3,6 +3,7 @@
 
 #include <fnmatch.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "common/smp/ble.h"
 
@@ -43,10 +44,21 @@ bool identity_may_be(const struct identity_question *question) {
         return strcmp(peer->key, next) == 0 || (since_is_known && question->alone && has_name(peer, question->name));
 }
 
+bool identity_tells_apart(const char *serial) {
+        static const char *const common[] = { "Zephyr Serial", "1234567890", "0123456789", "123456789", "N/A", "none", "unknown", "default" };
+
+        for (size_t i = 0; i < sizeof common / sizeof common[0]; i++)
+                if (strcasecmp(serial, common[i]) == 0)
+                        return false;
+        return strspn(serial, (char[]){ serial[0], '\0' }) < strlen(serial);
+}
+
 static enum identity_serial_match match_kind(const char *known, const char *stated) {
         if (!known || !known[0] || !stated || !stated[0])
                 return IDENTITY_SERIAL_UNKNOWN;
-        return strcmp(known, stated) == 0 ? IDENTITY_SERIAL_SAME : IDENTITY_SERIAL_OTHER;
+        if (strcmp(known, stated) != 0)
+                return IDENTITY_SERIAL_OTHER;
+        return identity_tells_apart(known) ? IDENTITY_SERIAL_SAME : IDENTITY_SERIAL_UNKNOWN;
 }
 
 enum identity_serial_match identity_serial_match(const struct identity_serial *known, const struct identity_serial *stated) {

@@ -29,6 +29,9 @@ struct identity_question {
  * who was heard before, only the next address counts: a neighbour may have the same name. A private address is nobody's: it cannot be kept. */
 bool identity_may_be(const struct identity_question *question);
 
+/* Some firmware states the same text on every device, an example's or zeros: no serial number. `serial` is not empty. */
+bool identity_tells_apart(const char *serial);
+
 /* Serial numbers, as a device states them; NULL or "" where it states none. */
 struct identity_serial {
         const char *device_information; /* of its Device Information service */

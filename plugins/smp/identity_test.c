@@ -107,6 +107,9 @@ static void test_serial_match(void **state) {
                 { { NULL, NULL }, { "SN1", "M1" }, IDENTITY_SERIAL_UNKNOWN },
                 { { "SN1", "M1" }, { "", "" }, IDENTITY_SERIAL_UNKNOWN },
                 { { "", "" }, { "", "" }, IDENTITY_SERIAL_UNKNOWN },
+                { { "00000000", NULL }, { "00000000", "" }, IDENTITY_SERIAL_UNKNOWN }, /* as on every device of that firmware */
+                { { "zephyr serial", "M1" }, { "zephyr serial", "M1" }, IDENTITY_SERIAL_SAME },
+                { { "00000000", NULL }, { "SN1", "" }, IDENTITY_SERIAL_OTHER },
         };
 
         (void) state;

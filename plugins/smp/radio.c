@@ -2,7 +2,6 @@
 #include "radio.h"
 
 #include <stdlib.h>
-#include <strings.h>
 
 #include "identity.h"
 #include "waiters.h"
@@ -102,16 +101,6 @@ static void match_serial(void *ctx, const struct gw_device *device) {
         search->n_found++;
 }
 
-/* Some firmware states the same text on every device: an example's, or zeros. */
-static bool tells_apart(const char *serial) {
-        static const char *const common[] = { "Zephyr Serial", "1234567890", "0123456789", "123456789", "N/A", "none", "unknown", "default" };
-
-        for (size_t i = 0; i < sizeof common / sizeof common[0]; i++)
-                if (strcasecmp(serial, common[i]) == 0)
-                        return false;
-        return strspn(serial, (char[]){ serial[0], '\0' }) < strlen(serial);
-}
-
 /* Heard at its own address since the other one is there: two devices. */
 static bool is_still_there(const struct radio *radio, const struct gw_device *known, const char *key) {
         const struct heard *there, *here = heard_find(radio, key);
@@ -134,7 +123,7 @@ const char *radio_serial_heard(struct radio *radio, const struct gw_device *devi
         struct gw_facts facts = GW_FACTS_INIT;
         const char *key;
 
-        if (!tells_apart(serial))
+        if (!identity_tells_apart(serial))
                 return NULL;
         host->device->each(host, transport_ble.driver, match_serial, &search);
         if (search.n_found != 1 || is_other_hardware(host, device, search.found) || is_still_there(radio, search.found, host->device->key(device)))
