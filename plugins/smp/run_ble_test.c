@@ -401,6 +401,30 @@ static void test_queue_is_not_counted(void **state) {
         }
 }
 
+/* Back from the reset the device connects and says nothing: the link is made anew, not only asked again. */
+static void test_silent_link_is_made_anew(void **state) {
+        struct fixture fixture;
+        unsigned n_opened;
+
+        (void) state;
+        fixture_init(&fixture, &driver_ble);
+        scripted_run_begin(&fixture.run);
+        assert_true(scripted_run_until_step(&fixture.run, "return", 600000));
+        n_opened = fixture.device.ble->n_opened;
+        for (unsigned more = 1; more <= 2; more++) {
+                for (int i = 0; i < 50000 && fixture.device.ble->n_opened < n_opened + more; i++) {
+                        scripted_host_advance(&fixture.host, 1);
+                        if (more == 2 && !fixture.device.ble->open)
+                                scripted_ble_advertise(fixture.device.ble);
+                }
+                assert_int_equal(fixture.device.ble->n_opened, n_opened + more);
+                fixture.device.dead = more == 1;
+        }
+        fixture_expect_end(&fixture, GW_RESULT_UPDATED, GW_PROOF_HASH_ACTIVE_CONFIRMED, NULL);
+        assert_int_equal(fixture.device.n_resets, 1);
+        fixture_deinit(&fixture);
+}
+
 /* ---- discovery */
 
 static unsigned n_done;
@@ -620,6 +644,7 @@ int main(void) {
                 cmocka_unit_test(test_update),
                 cmocka_unit_test(test_reason_of_a_lost_link),
                 cmocka_unit_test(test_queue_is_not_counted),
+                cmocka_unit_test(test_silent_link_is_made_anew),
                 cmocka_unit_test(test_bond_lost_at_reset),
                 cmocka_unit_test(test_trial_gives_the_radio_back),
                 cmocka_unit_test(test_cancel_in_trial),

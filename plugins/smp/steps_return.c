@@ -262,6 +262,8 @@ static void probed(void *ctx, int result, const struct gw_error *err) {
 /* Any answer, also a refusal, is a sign of life. After a crash of the daemon the device may not have been asked yet what it is. */
 static void pinged(struct smp_run *run, const struct smp_answer *failed) {
         if (failed && failed->result == -ETIMEDOUT) {
+                if (run->driver->transport->kind == TRANSPORT_BLE && run->retry_ms >= RETRY_MAX_MS)
+                        run_link_close(run); /* what is written may go where the old firmware had its table */
                 slow_down(run);
                 try_again(run); /* the silence was the pause */
         } else if (failed && failed->result != -EREMOTEIO && failed->result != -EBADMSG) {
