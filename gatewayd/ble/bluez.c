@@ -7,7 +7,7 @@
 
 #include "ble/internal.h"
 
-static void ask_owner(struct ble *ble);
+static void ask_owner(void *ctx);
 static void ask_objects(void *ctx);
 
 static void set_state(struct ble *ble, enum bluez_state state) {
@@ -22,6 +22,10 @@ static void service_gone(struct ble *ble, enum bluez_state state) {
         set_state(ble, state);
 }
 
+static void ask_later(struct ble *ble, loop_fn ask) {
+        (void) timer_start(ble->loop, ble_time(ble, BLE_OBJECTS_RETRY_MS), ask, ble, &ble->bluez.retry);
+}
+
 /* --- its objects --- */
 
 static void objects_answered(void *ctx, sd_bus_message *reply, const sd_bus_error *error) {
@@ -34,29 +38,17 @@ static void objects_answered(void *ctx, sd_bus_message *reply, const sd_bus_erro
         }
         gw_error_set(&bluez->error, "dbus-refused", "org.bluez: %s", error->message ? error->message : error->name);
         set_state(ble, str_equal(error->name, SD_BUS_ERROR_ACCESS_DENIED) ? BLUEZ_REFUSED : BLUEZ_NOT_RUNNING);
-        (void) timer_start(ble->loop, ble_time(ble, BLE_OBJECTS_RETRY_MS), ask_objects, ble, &bluez->retry);
+        ask_later(ble, ask_objects);
 }
 
 static void ask_objects(void *ctx) {
         struct ble *ble = ctx;
         ble->bluez.retry = NULL;
         if (call_start(&ble->bluez.call, ble_bus(ble), "/", "org.freedesktop.DBus.ObjectManager", "GetManagedObjects", BLE_OBJECTS_TIMEOUT_MS, objects_answered, ble) < 0)
-                (void) timer_start(ble->loop, ble_time(ble, BLE_OBJECTS_RETRY_MS), ask_objects, ble, &ble->bluez.retry);
+                ask_later(ble, ask_objects);
 }
 
 /* --- its name --- */
-
-static void ask_owner(struct ble *ble);
-
-static void ask_owner_again(void *ctx) {
-        struct ble *ble = ctx;
-        ble->bluez.retry = NULL;
-        ask_owner(ble);
-}
-
-static void ask_owner_later(struct ble *ble) {
-        (void) timer_start(ble->loop, ble_time(ble, BLE_OBJECTS_RETRY_MS), ask_owner_again, ble, &ble->bluez.retry);
-}
 
 static void owner_answered(void *ctx, sd_bus_message *reply, const sd_bus_error *error) {
         struct ble *ble = ctx;
@@ -66,21 +58,23 @@ static void owner_answered(void *ctx, sd_bus_message *reply, const sd_bus_error 
         } else if (error) {
                 gw_error_set(&ble->bluez.error, "dbus-refused", "%s", error->message ? error->message : error->name);
                 set_state(ble, BLUEZ_REFUSED);
-                ask_owner_later(ble);
+                ask_later(ble, ask_owner);
         } else {
                 ask_objects(ble);
         }
 }
 
-static void ask_owner(struct ble *ble) {
+static void ask_owner(void *ctx) {
+        struct ble *ble = ctx;
         sd_bus_message *message = NULL;
         int r = sd_bus_message_new_method_call(ble_bus(ble), &message, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "GetNameOwner");
+        ble->bluez.retry = NULL;
         if (r >= 0 && (r = sd_bus_message_append(message, "s", BLUEZ_NAME)) < 0)
                 sd_bus_message_unref(message);
         else if (r >= 0)
                 r = call_send(&ble->bluez.call, message, BLE_CALL_TIMEOUT_MS, owner_answered, ble);
         if (r < 0)
-                ask_owner_later(ble);
+                ask_later(ble, ask_owner);
 }
 
 static int on_owner_changed(sd_bus_message *signal, void *ctx, sd_bus_error *ret_error) {

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cleanup.h"
+
 #define DEBIAN "Debian "
 
 struct version {
@@ -26,7 +28,7 @@ bool ble_kernel_fails(const char *release, const char *version) {
         struct version found;
         if (!read_version(debian ? debian + strlen(DEBIAN) : release, &found))
                 return false;
-        for (size_t i = 0; i < sizeof failing / sizeof failing[0]; i++)
+        for (size_t i = 0; i < ARRAY_SIZE(failing); i++)
                 if (found.major == failing[i].first.major && found.minor == failing[i].first.minor && found.patch >= failing[i].first.patch &&
                     found.patch <= failing[i].last_patch)
                         return true;

@@ -77,9 +77,9 @@ struct device {
 
 enum device_change {
         DEVICE_HEARD = 1 << 0, /* an advertisement */
-        DEVICE_ADVERTISED = 1 << 3, /* the same, unless it is a list of all objects: the service keeps what was advertised once */
         DEVICE_SAID = 1 << 1,  /* its name or its services changed */
         DEVICE_STATE = 1 << 2, /* connected, resolved, paired, bonded, its services on the bus */
+        DEVICE_ADVERTISED = 1 << 3, /* as HEARD, unless in a list of all objects: the service keeps what was advertised once */
 };
 
 struct objects_hooks {

@@ -77,6 +77,12 @@ static void untrusted_removed(void *ctx, sd_bus_message *reply, const sd_bus_err
         task_fail(ctx, "pairing-not-allowed", "the device paired without a passkey, which `pairing` in [ble] demands; the bond was removed again");
 }
 
+static void refuse_untrusted(struct gw_gatt_task *task) {
+        const struct device *device = task->pairing->session->device;
+        if (!device || remove_device(task, device, untrusted_removed) < 0)
+                untrusted_removed(task, NULL, NULL);
+}
+
 static void pair_answered(void *ctx, sd_bus_message *reply, const sd_bus_error *error) {
         struct gw_gatt_task *task = ctx;
         struct pairing *pairing = task->pairing;
@@ -88,8 +94,7 @@ static void pair_answered(void *ctx, sd_bus_message *reply, const sd_bus_error *
         } else if (error && !str_equal(error->name, "org.bluez.Error.AlreadyExists")) {
                 refused_or(task, "pairing-failed", text);
         } else if (pairing->agent.pairing == BLE_PAIRING_PASSKEY && !pairing->agent.passkey_given) {
-                if (!pairing->session->device || remove_device(task, pairing->session->device, untrusted_removed) < 0)
-                        untrusted_removed(task, NULL, NULL);
+                refuse_untrusted(task);
         } else {
                 trust(task);
                 task_end(task, NULL, NULL, 0);
@@ -127,11 +132,10 @@ static int register_agent(struct gw_gatt_task *task) {
 
 /* One that the service made by itself while it connected proves nobody: it had no passkey. */
 static void bond_found(struct gw_gatt_task *task) {
-        struct gw_gatt *session = task->pairing->session;
-        if (session->was_paired || task->pairing->agent.pairing != BLE_PAIRING_PASSKEY)
+        if (task->pairing->session->was_paired || task->pairing->agent.pairing != BLE_PAIRING_PASSKEY)
                 task_end(task, NULL, NULL, 0);
-        else if (remove_device(task, session->device, untrusted_removed) < 0)
-                untrusted_removed(task, NULL, NULL);
+        else
+                refuse_untrusted(task);
 }
 
 static void on_opened(void *ctx) {
@@ -216,13 +220,11 @@ static void pair_first(void *ctx) {
 
 /* --- removing: the device's objects of all adapters, one after the other --- */
 
-/* Closed by its owner and about to be disconnected; no name of an error that is told. */
-static const char LEAVING[] = "leaving";
-
 struct choice {
         const struct gw_gatt_task *task;
         struct device *device;
         const char *error;
+        bool leaving; /* closed by its owner and about to be disconnected */
 };
 
 static void choose(void *ctx, struct device *device) {
@@ -232,8 +234,10 @@ static void choose(void *ctx, struct device *device) {
                 return;
         if (choice->task->kind == TASK_FORGET && !adapter_is_usable(device->adapter))
                 return; /* it takes no order, and nothing will be read over it before it is on again */
-        if (device->session)
-                choice->error = device->session->released ? LEAVING : "device-busy";
+        if (device->session && device->session->released)
+                choice->leaving = true;
+        else if (device->session)
+                choice->error = "device-busy";
         else if (bonded && choice->task->kind == TASK_FORGET)
                 choice->error = "device-bonded";
         else if (bonded || choice->task->kind == TASK_FORGET)
@@ -284,12 +288,12 @@ static void remove_next(struct gw_gatt_task *task) {
         free(TAKE_PTR(task->data));
         if (choice.device)
                 task->data = (uint8_t *) strdup(choice.device->path);
-        if (choice.error == LEAVING && remove_later(task))
-                return;
-        if (choice.error == LEAVING)
-                task_fail(task, "device-busy", "%s is being disconnected", task->key);
-        else if (choice.error)
+        if (choice.error)
                 task_fail(task, choice.error, "%s", task->key);
+        else if (choice.leaving && remove_later(task))
+                return;
+        else if (choice.leaving)
+                task_fail(task, "device-busy", "%s is being disconnected", task->key);
         else if (!choice.device)
                 task_end(task, NULL, NULL, 0);
         else if (!task->data || remove_device(task, choice.device, removed) < 0)

@@ -180,7 +180,10 @@ static void session_wait_again(struct gw_gatt *session) {
 
 static bool session_forget(struct gw_gatt *session, enum session_state after);
 
-/* By the service itself, and nobody ordered it. */
+/*
+ * Where a device wants encryption the service pairs with it by itself, if no passkey is needed, and asks nobody. Bonds are made by `device pair`
+ * alone, so this one goes again.
+ */
 static bool has_own_bond(const struct gw_gatt *session) {
         return session->device && session->device->paired && !session->was_paired && !session->pairs;
 }
@@ -393,14 +396,6 @@ static bool session_read_anew(struct gw_gatt *session) {
         return session_forget(session, SESSION_WAIT);
 }
 
-/*
- * Where a device wants encryption the service pairs with it by itself, if no passkey is needed, and asks nobody. Bonds are made by `device pair`
- * alone, so this one goes again.
- */
-static bool session_was_paired(const struct gw_gatt *session) {
-        return (session->state == SESSION_RESOLVE || session->state == SESSION_OPEN) && has_own_bond(session);
-}
-
 static void session_refuse_bond(struct gw_gatt *session) {
         struct gw_error why = { 0 };
         gw_error_set(&why, "encryption-required", "%s wants a bond, and nobody ordered one", session->key);
@@ -483,7 +478,7 @@ void session_work(struct gw_gatt *session) {
                 session_on_nothing(session);
                 return;
         }
-        if (session_was_paired(session)) {
+        if ((session->state == SESSION_RESOLVE || session->state == SESSION_OPEN) && has_own_bond(session)) {
                 session_refuse_bond(session);
         } else if (session->state == SESSION_QUIET && discovery_is_off(session->adapter)) {
                 session_connect(session);
