@@ -187,9 +187,10 @@ void run_learned_device(struct smp_run *run) {
 
         facts.address = run->session.where;
         facts_add_device(&facts, &run->probed, &room);
-        transport_look_at_peer(&run->session);
-        if (run->driver->transport->kind == TRANSPORT_BLE)
+        if (run->driver->transport->kind == TRANSPORT_BLE) {
+                transport_look_at_peer(&run->session);
                 facts_add_peer(&facts, &run->session.peer, &room);
+        }
         run->host->run->learned(run->handle, &facts);
 }
 

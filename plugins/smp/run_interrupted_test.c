@@ -247,6 +247,18 @@ static void test_stop_on_trial(void **state) {
         fixture_deinit(&fixture);
 }
 
+/* The device has heard the reset; then the daemon died, or not, and entered the step again. */
+static void reset_is_asked_for(struct fixture *fixture, bool crash) {
+        scripted_run_begin(&fixture->run);
+        assert_true(scripted_run_until_step(&fixture->run, "reset", MOST_MS));
+        while (fixture->device.n_resets == 0)
+                assert_true(scripted_host_step(&fixture->host, INT64_MAX));
+        if (!crash)
+                return;
+        scripted_run_crash(&fixture->run);
+        assert_true(scripted_run_until_step(&fixture->run, "reset", MOST_MS));
+}
+
 /* The reset was asked for, then the daemon died, or not; then the cancel comes before anybody knows whether the device went down. */
 static void test_cancel_around_reset(void **state) {
         (void) state;
@@ -255,14 +267,7 @@ static void test_cancel_around_reset(void **state) {
                         struct fixture fixture;
 
                         fixture_init(&fixture, &driver_udp);
-                        scripted_run_begin(&fixture.run);
-                        assert_true(scripted_run_until_step(&fixture.run, "reset", MOST_MS));
-                        while (fixture.device.n_resets == 0)
-                                assert_true(scripted_host_step(&fixture.host, INT64_MAX));
-                        if (crash) {
-                                scripted_run_crash(&fixture.run);
-                                assert_true(scripted_run_until_step(&fixture.run, "reset", MOST_MS));
-                        }
+                        reset_is_asked_for(&fixture, crash);
                         scripted_host_advance(&fixture.host, delay_ms);
                         scripted_run_stop(&fixture.run, GW_STOP_CANCEL);
                         assert_int_equal(scripted_run_until_end(&fixture.run, MOST_MS), SCRIPTED_STOPPED);
@@ -326,14 +331,7 @@ static void test_cancel_before_long_swap(void **state) {
                 fixture_init(&fixture, &driver_udp);
                 fixture.device.slot_size = 0x400000;
                 fixture.device.swap_ms = 300000;
-                scripted_run_begin(&fixture.run);
-                assert_true(scripted_run_until_step(&fixture.run, "reset", MOST_MS));
-                while (fixture.device.n_resets == 0)
-                        assert_true(scripted_host_step(&fixture.host, INT64_MAX));
-                if (crash) {
-                        scripted_run_crash(&fixture.run);
-                        assert_true(scripted_run_until_step(&fixture.run, "reset", MOST_MS));
-                }
+                reset_is_asked_for(&fixture, crash);
                 scripted_run_stop(&fixture.run, GW_STOP_CANCEL);
                 while (fixture.run.end == SCRIPTED_RUNNING && scripted_host_step(&fixture.host, INT64_MAX))
                         if (fixture.run.step && fixture.host.now_ms > fixture.run.step_until_ms)

@@ -60,7 +60,7 @@ void transport_ble_key(const struct gw_host *host, const struct gw_device *devic
 /* "DE:06:3B:97:4C:D8" of "DE063B974CD8". */
 void transport_ble_address(const char *key, char *ret_address, size_t size);
 
-/* `peer` as it is known now. */
+/* Brings `peer` up to date; nothing where there is no open BLE link. */
 void transport_look_at_peer(struct transport_session *session);
 
 /* Bytes of a message that need not be put together by the device; SIZE_MAX where that is no question. Of an open link. */

@@ -60,12 +60,14 @@ static int ble_open(const struct gw_host *host, const struct gw_device *device, 
 }
 
 void transport_look_at_peer(struct transport_session *session) {
-        if (session->ble)
-                session->peer = *smp_ble_peer(session->ble);
+        if (!session->ble)
+                return;
+        smp_ble_look(session->ble);
+        session->peer = *smp_ble_peer(session->ble);
 }
 
 static void ble_opened(struct transport_session *session) {
-        transport_look_at_peer(session);
+        session->peer = *smp_ble_peer(session->ble);
         transport_ble_address(session->peer.key, session->where, sizeof session->where);
 }
 

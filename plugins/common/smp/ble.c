@@ -379,10 +379,13 @@ static void keep_battery(void *ctx, const struct gw_gatt_peer *peer) {
                 ble->peer.battery_percent = peer->battery_percent;
 }
 
-const struct smp_ble_peer *smp_ble_peer(struct gw_link *link) {
+void smp_ble_look(struct gw_link *link) {
         struct smp_ble *ble = ble_of(link);
 
         if (ble->gatt && !ble->ended)
                 (void) ble->host->gatt->peer(ble->gatt, keep_battery, ble);
-        return &ble->peer;
+}
+
+const struct smp_ble_peer *smp_ble_peer(const struct gw_link *link) {
+        return &ble_of(link)->peer;
 }

@@ -45,8 +45,10 @@ struct smp_ble_peer {
         size_t packet_max;   /* bytes: a message of at most that size needs no reassembly in the device */
 };
 
-/* Valid from `opened` on, as long as the link is. The battery may become known some messages later: ask again before it is told. */
-const struct smp_ble_peer *smp_ble_peer(struct gw_link *link);
+/* Valid from `opened` on, as long as the link is. */
+const struct smp_ble_peer *smp_ble_peer(const struct gw_link *link);
+/* The battery may become known some messages later: brings the peer up to date. */
+void smp_ble_look(struct gw_link *link);
 
 /* ---- putting answers together; also what the fuzzer feeds */
 

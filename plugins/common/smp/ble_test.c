@@ -193,6 +193,7 @@ static void test_pieces(void **state) {
         assert_string_equal(smp_ble_peer(fixture.link)->address, "DE:06:3B:97:4C:D8");
         assert_int_equal(smp_ble_peer(fixture.link)->battery_percent, GW_BATTERY_UNKNOWN);
         fixture.sensor->battery_percent = 71; /* it was read a little later */
+        smp_ble_look(fixture.link);
         assert_int_equal(smp_ble_peer(fixture.link)->battery_percent, 71);
         assert_int_equal(fixture.link->ops->send(fixture.link, message, sizeof message), 0);
         assert_int_equal(fixture.n_sent, 3);
